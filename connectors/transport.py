@@ -63,25 +63,31 @@ def retrying(policy: RetryPolicy, *, sleep: Callable[[float], None] = time.sleep
         jitter=policy.first_wait.total_seconds(),
     )
 
-    def named_delay(state: tenacity.RetryCallState) -> timedelta | None:
-        error = state.outcome.exception() if state.outcome else None
-        return error.delay if isinstance(error, RetryLater) else None
-
     def wait(state: tenacity.RetryCallState) -> float:
-        delay = named_delay(state)
+        delay = _named_delay(state)
         return delay.total_seconds() if delay is not None else backoff(state)
-
-    def too_long(state: tenacity.RetryCallState) -> bool:
-        delay = named_delay(state)
-        return delay is not None and delay > policy.longest_wait
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(RetryLater),
         wait=wait,
-        stop=tenacity.stop_after_attempt(policy.attempts) | too_long,
+        stop=tenacity.stop_after_attempt(policy.attempts) | _StopWhenTooLong(policy.longest_wait),
         sleep=sleep,
         reraise=True,
     )
+
+
+def _named_delay(state: tenacity.RetryCallState) -> timedelta | None:
+    error = state.outcome.exception() if state.outcome else None
+    return error.delay if isinstance(error, RetryLater) else None
+
+
+class _StopWhenTooLong(tenacity.stop.stop_base):
+    def __init__(self, longest_wait: timedelta) -> None:
+        self._longest_wait = longest_wait
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        delay = _named_delay(retry_state)
+        return delay is not None and delay > self._longest_wait
 
 
 class Pacer:
