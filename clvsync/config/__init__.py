@@ -1,0 +1,1 @@
+"""clvsync.yaml: what a business is, where its data is, what it sends where."""
