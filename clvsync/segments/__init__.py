@@ -1,0 +1,1 @@
+"""Who belongs to an audience: conditions over the scores."""

@@ -1,0 +1,1 @@
+"""From CLV to the value sent. Pure columns in, columns out."""
