@@ -1,0 +1,1 @@
+"""The one place that chains the rooms: read, score, value, plan, deliver."""
