@@ -37,19 +37,19 @@ ENTRIES = pa.schema(
         pa.field("fingerprint", pa.int64()),
         pa.field("value", pa.int64()),
         pa.field("currency", pa.string(), nullable=False),
-        pa.field("held_there", pa.int64(), nullable=False),
+        pa.field("present", pa.int64(), nullable=False),
         pa.field("event_time", pa.int64()),
         pa.field("updated_at", pa.int64(), nullable=False),
         pa.field("reason", pa.string(), nullable=False),
     ]
 )
 """What the difference needs of an entry: the newest version tried, in ten-thousandths and microseconds
-(`units`); `held_there` is 1 where the platform has the row in some version; "" stands for no text."""
+(`units`); `present` is 1 where the platform has the row in some version; "" stands for no text."""
 
 # SQLite's ADBC driver tells a column's type from the values of its first batch: no text may be NULL.
 _READ = (
     "SELECT key, state, fingerprint, value, COALESCE(currency, '') AS currency, "
-    "CASE WHEN accepted_fingerprint IS NULL THEN 0 ELSE 1 END AS held_there, event_time, updated_at, "
+    "CASE WHEN accepted_fingerprint IS NULL THEN 0 ELSE 1 END AS present, event_time, updated_at, "
     "COALESCE(reason, '') AS reason FROM entries WHERE stream_id = {stream_id:d}"
 )
 _ROWS_PER_READ = 16_384
