@@ -220,7 +220,8 @@ class Capabilities:
     `restates`: a newer value under the same id replaces the older one. `updates`: a row whose content
     changed is sent again (audiences). `removes`: rows can be taken back. `settles_later`: receipts start
     unsettled and `first_poll` is how long to wait before asking. `resend_window`: how long after sending a
-    batch of unknown fate may be sent again (None: at any time).
+    batch of unknown fate may be sent again (None: at any time). `reach`: how far back events are taken at the
+    most (None: any).
     """
 
     rows_per_request: int
@@ -230,6 +231,7 @@ class Capabilities:
     settles_later: bool = False
     first_poll: timedelta = timedelta(0)
     resend_window: timedelta | None = None
+    reach: timedelta | None = None
     concurrency: int = 1
 
 
