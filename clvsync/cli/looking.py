@@ -85,7 +85,7 @@ def rejects_list(
     with Business.open(read_config(config)) as business:
         refused = business.rejects(sync, limit)
     if as_json:
-        print_json({"rejects": [row.to_json() for row in refused]})
+        print_json({"rejects": [tables.entry_json(entry) for entry in refused]})
     else:
         tables.show_rejects(refused)
 
