@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clvsync.config.loading import ConfigurationInvalid, load
+from clvsync.config.reference import reference
 from clvsync.config.sections import Config, GoogleConversionsSync
 from clvsync.config.units import Percentile
 from connectors.errors import FixConfiguration
@@ -137,3 +138,8 @@ def test_the_json_schema_names_every_section() -> None:
     schema = Config.model_json_schema(by_alias=True)
     assert set(schema["required"]) == {"business", "warehouse", "tables", "clv", "accounts", "syncs"}
     assert schema["additionalProperties"] is False
+
+
+def test_the_page_of_the_configuration_is_true() -> None:
+    page = Path(__file__).parents[4] / "docs" / "configuration.md"
+    assert page.read_text(encoding="utf-8") == reference()
