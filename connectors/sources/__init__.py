@@ -1,0 +1,1 @@
+"""Where rows come from: warehouses, databases and files, each read as Arrow streams."""
