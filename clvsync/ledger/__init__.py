@@ -4,7 +4,7 @@ from clvsync.ledger.journal import ENTRIES
 from clvsync.ledger.leases import Busy, Lease
 from clvsync.ledger.ledger import Ledger
 from clvsync.ledger.outbox import ROWS, Doubt, OutOfTurn
-from clvsync.ledger.records import Batch, Entry, Model, PlatformObject, Refusal, Run
+from clvsync.ledger.records import Batch, Entry, Model, PlatformObject, Refusal, Run, Tally
 from clvsync.ledger.schema import BatchState, Decision, EntryState, RunStatus
 from clvsync.ledger.vault import WrongKey
 
@@ -26,5 +26,6 @@ __all__ = [
     "Refusal",
     "Run",
     "RunStatus",
+    "Tally",
     "WrongKey",
 ]

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import RowMapping
 
-from clvsync.ledger.records import Batch, Refusal, Run
+from clvsync.ledger.records import Batch, Refusal, Run, Tally
 from clvsync.ledger.schema import BatchState, EntryState, RunStatus, batches, entries, runs
 from clvsync.ledger.store import Store
 from clvsync.ledger.units import instant_column, money_column
@@ -229,6 +229,18 @@ class Outbox(Store):
     def batch(self, batch_id: int) -> Batch | None:
         found = self._batches(batches.c.id == batch_id)
         return found[0] if found else None
+
+    def tally(self, batch: Batch) -> list[Tally]:
+        """What became of the rows that the batch carries, as the ledger has it."""
+        groups = (entries.c.state, entries.c.reason, entries.c.currency)
+        total = func.sum(entries.c.value, type_=entries.c.value.type)
+        with self._read() as connection:
+            found = connection.execute(
+                select(*groups, func.count(), total)
+                .where(entries.c.stream_id == batch.stream_id, entries.c.batch_id == batch.id)
+                .group_by(*groups)
+            ).all()
+        return [Tally(EntryState(state), *rest) for state, *rest in found]
 
     def payload(self, batch: Batch) -> Table:
         """The wire columns of an unsettled batch; OutOfTurn where they have been erased."""

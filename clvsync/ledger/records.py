@@ -82,6 +82,17 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """Rows of one batch that share a state, a reason and a currency, and their value."""
+
+    state: EntryState
+    reason: str | None
+    currency: str | None
+    rows: int
+    value: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """A fitted CLV model. `metrics` come from its validation; the window is of the orders it learned from."""
 
