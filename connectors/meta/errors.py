@@ -198,23 +198,23 @@ def _graph_error(call: Call, answer: Answer, error: object) -> ConnectorError:
             return FixConfiguration(call.what, problem, fact.remedy, code=named)
 
 
-def _fact(code: int, subcode: int | None, *, transient: bool) -> ErrorCode:
-    if (code, subcode) in facts.ERROR_CODES:
-        return facts.ERROR_CODES[code, subcode]
+def _fact(code: int, subcode: int, *, transient: bool) -> ErrorCode:
+    codes = facts.ERROR_CODES
+    if (code, subcode) in codes:
+        return codes[code, subcode]
     if code == 100 and subcode in facts.BAD_EVENT_SUBCODES:
         return ErrorCode(Meaning.BAD_ROW, Reason.REFUSED_BY_PLATFORM.remedy)
-    if transient:
-        return facts.ERROR_CODES[2, None]
-    if (code, None) in facts.ERROR_CODES:
-        return facts.ERROR_CODES[code, None]
-    if code in facts.QUOTA_CODES:
-        return facts.ERROR_CODES[4, None]
-    if code in facts.PERMISSION_CODES:
-        return facts.ERROR_CODES[10, None]
-    return ErrorCode(Meaning.SETTING, "Look the code up in Meta's error reference.")
+    general = codes.get((code, None))
+    if general is None and code in facts.QUOTA_CODES:
+        general = codes[4, None]
+    if general is None and code in facts.PERMISSION_CODES:
+        general = codes[10, None]
+    if general is None:
+        general = ErrorCode(Meaning.SETTING, "Look the code up in Meta's error reference.")
+    return codes[2, None] if transient and general.meaning is Meaning.SETTING else general
 
 
-def _is_about_rows(call: Call, code: int, subcode: int | None, error: Mapping[str, Any]) -> bool:
+def _is_about_rows(call: Call, code: int, subcode: int, error: Mapping[str, Any]) -> bool:
     """True where an invalid parameter is one of the rows sent, and so may be split off."""
     if code != 100 or not call.rows:
         return False
