@@ -12,7 +12,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from clvsync.config.sections import Business, Clv, CustomersTable, OrdersTable, Tables
-from connectors.sources import conforming, queries
+from connectors.sources import queries
 from connectors.types import BatchReader, Finding, Table
 
 AS_OF = datetime(2025, 6, 30, tzinfo=UTC)
@@ -35,7 +35,8 @@ class ShopSource:
     def columns(self, relation: Any) -> pa.Schema:
         query = exp.select("*").from_(relation.copy()).limit(0)
         with self.stream(query) as reader:
-            return conforming.schema(reader.schema)
+            schema: pa.Schema = reader.schema
+            return schema
 
     @contextmanager
     def stream(self, query: Any, *, rows_per_batch: int = 65_536) -> Iterator[BatchReader]:
