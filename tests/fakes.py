@@ -15,8 +15,6 @@ import pyarrow as pa
 from connectors.errors import BatchRefused, ConnectorError, FateUnknown
 from connectors.types import (
     CONVERSION,
-    INSTANT,
-    MONEY,
     Action,
     Array,
     Capabilities,
@@ -54,7 +52,9 @@ class FakeDestination:
     `names_bad`; `rejected` ones are refused alone; `unshapable` keys never get so far.
     """
 
-    capabilities: Capabilities = Capabilities(rows_per_request=10, restates=True)
+    capabilities: Capabilities = field(
+        default_factory=lambda: Capabilities(rows_per_request=10, restates=True)
+    )
     kind: Kind = Kind.CONVERSIONS
     address: str = "fake/1"
     faults: list[ConnectorError | str] = field(default_factory=list)
@@ -81,11 +81,11 @@ class FakeDestination:
         keys = rows["key"].to_pylist()
         kept = [index for index, key in enumerate(keys) if key not in self.unshapable]
         wire = rows.take(kept)
-        ids = wire["event_id"] if "event_id" in wire.column_names else wire["key"]
+        columns = {"key": wire["key"], "event_id": wire["key"], "value": wire["value"]}
+        if self.kind is Kind.CONVERSIONS:
+            columns |= {"event_id": wire["event_id"], "click": wire["gclid"]}
         return Shaped(
-            pa.table({"key": wire["key"], "event_id": ids, "value": wire["value"], "click": wire["gclid"]})
-            if "gclid" in wire.column_names
-            else pa.table({"key": wire["key"], "event_id": ids, "value": wire["value"]}),
+            pa.table(columns),
             tuple(
                 Rejection(index, self.unshapable[key], "cannot be shaped")
                 for index, key in enumerate(keys)
@@ -169,6 +169,3 @@ def ledger_rows(changes: Table) -> Table:
     """The columns that the ledger keeps of conversions."""
     names = ["key", "event_id", "fingerprint", "value", "currency", "event_time", "updated_at"]
     return changes.select(names)
-
-
-__all__ = ["INSTANT", "MONEY", "Clock", "FakeDestination", "conversions", "ledger_rows"]
