@@ -1,8 +1,8 @@
 """The Google Ads accounts that the sandbox begins with, as the official resource messages (API v26).
 
-One shop's account (EUR, Berlin) under one manager, with a conversion action that is bid on, one that is not,
-and campaigns of the bidding schemes a target can stand on; and a sister account whose conversions the
-manager tracks.
+One shop's account (EUR, Berlin) under one manager, with conversion actions that are bid on, not bid on and
+recorded by a website tag, and campaigns of the bidding schemes a target can stand on; and a sister account
+whose conversions the manager tracks.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ CUSTOMER_ID = "1234567890"
 SISTER_ID = "2222222222"
 BID_ON_ACTION_ID = "987"
 NOT_BID_ON_ACTION_ID = "988"
+TAG_ACTION_ID = "989"
 MANAGER_ACTION_ID = "700"
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -187,6 +188,9 @@ def default_accounts() -> dict[str, Account]:
     # gbraid and wbraid only for actions that count every conversion.
     shop.add_conversion_action(BID_ON_ACTION_ID, "New customer (CLV)")
     shop.add_conversion_action(NOT_BID_ON_ACTION_ID, "Order margin", primary_for_goal=False)
+    shop.add_conversion_action(
+        TAG_ACTION_ID, "Website purchase (tag)", type_="WEBPAGE", primary_for_goal=False
+    )
     _add_campaigns(shop)
     sister = account(SISTER_ID, "Northwind Sports", manager_id=MANAGER_ID, conversion_customer_id=MANAGER_ID)
     return {each.customer_id: each for each in (manager, shop, sister)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -44,24 +45,21 @@ def control_routes(state: State, clock: Clock) -> list[BaseRoute]:
             return json_response({"settled": settle(state.part(GoogleState), clock(), at_once=True)})
 
     async def settings(request: Request) -> Response:
+        changes = orjson.loads(await request.body()) if request.method == "POST" else {}
+        unknown = set(changes) - {field.name for field in fields(GoogleSettings)}
+        if unknown:
+            return json_response({"error": f"settings: unknown: {', '.join(sorted(unknown))}"}, 400)
         with state.lock:
             google = state.part(GoogleState)
-            if request.method == "POST":
-                changes = orjson.loads(await request.body())
-                unknown = set(changes) - {field.name for field in fields(GoogleSettings)}
-                if unknown:
-                    return json_response({"error": f"settings: unknown: {', '.join(sorted(unknown))}"}, 400)
-                for name, value in changes.items():
-                    setattr(google.settings, name, value)
+            for name, value in changes.items():
+                setattr(google.settings, name, value)
             return json_response(asdict(google.settings))
 
     async def clicks(request: Request) -> Response:
-        with state.lock:
-            google = state.part(GoogleState)
-            for click in orjson.loads(await request.body()):
-                clicked_at = datetime.fromisoformat(click.pop("clicked_at")).astimezone(UTC)
-                google.register_click(clicked_at=clicked_at, **click)
-            return json_response({"clicks": len(google.clicks)})
+        return _recorded(await request.body(), "clicked_at", state, GoogleState.register_click)
+
+    async def tag_conversions(request: Request) -> Response:
+        return _recorded(await request.body(), "event_at", state, GoogleState.record_tag_conversion)
 
     return [
         Route(f"{PREFIX}/google/conversions", conversions, methods=["GET"]),
@@ -69,7 +67,23 @@ def control_routes(state: State, clock: Clock) -> list[BaseRoute]:
         Route(f"{PREFIX}/google/settle", settle_now, methods=["POST"]),
         Route(f"{PREFIX}/google/settings", settings, methods=["GET", "POST"]),
         Route(f"{PREFIX}/google/clicks", clicks, methods=["POST"]),
+        Route(f"{PREFIX}/google/tag_conversions", tag_conversions, methods=["POST"]),
     ]
+
+
+def _recorded(body: bytes, instant: str, state: State, record: Callable[..., None]) -> Response:
+    """Record every object of a JSON list; its `instant` is an ISO 8601 time with a zone."""
+    try:
+        rows = [{**row, instant: datetime.fromisoformat(row[instant])} for row in orjson.loads(body)]
+        if any(row[instant].tzinfo is None for row in rows):
+            raise ValueError(f"{instant} needs a zone")
+        with state.lock:
+            google = state.part(GoogleState)
+            for row in rows:
+                record(google, **row)
+    except (KeyError, TypeError, ValueError) as error:
+        return json_response({"error": f"{instant} list: {error}"}, 400)
+    return json_response({"recorded": len(rows)})
 
 
 def _shown(conversion: Conversion) -> dict[str, Any]:

@@ -65,6 +65,7 @@ def violations(request: dict[str, Any], google: GoogleState, now: datetime) -> l
         identifiers=IdentifierCheck(request.get("encoding") or HEX, "encryption_info" in request),
         references=references,
         signed=all(_terms_signed(google, each) for each in request["destinations"]),
+        to_tag=any(_to_tag(google, each) for each in request["destinations"]),
         now=now,
     )
     for index, event in enumerate(events):
@@ -75,6 +76,12 @@ def violations(request: dict[str, Any], google: GoogleState, now: datetime) -> l
 def _terms_signed(google: GoogleState, destination: dict[str, Any]) -> bool:
     customer = google.accounts[destination["operating_account"]["account_id"]].customer
     return bool(customer.conversion_tracking_setting.accepted_customer_data_terms)
+
+
+def _to_tag(google: GoogleState, destination: dict[str, Any]) -> bool:
+    account = google.accounts[destination["operating_account"]["account_id"]]
+    action = account.conversion_actions[destination["product_destination_id"]]
+    return _enum_name(action, "type_") == "WEBPAGE"
 
 
 def _action_violations(account: Account, action_id: str, path: str, now: datetime) -> list[Violation]:
@@ -99,11 +106,12 @@ def _enum_name(message: Any, field: str) -> str:
 
 class _EventChecker:
     def __init__(
-        self, *, identifiers: IdentifierCheck, references: set[str], signed: bool, now: datetime
+        self, *, identifiers: IdentifierCheck, references: set[str], signed: bool, to_tag: bool, now: datetime
     ) -> None:
         self._identifiers = identifiers
         self._references = references
         self._signed = signed
+        self._to_tag = to_tag
         self._now = now
 
     def check(self, event: dict[str, Any], path: str) -> list[Violation]:
@@ -116,6 +124,9 @@ class _EventChecker:
             found += reference_violations(event, self._references, path)
         if "third_party_user_data" in event:
             found.append(Violation(f"{path}.third_party_user_data", "THIRD_PARTY_USER_DATA_NOT_ALLOWED"))
+        if self._to_tag and not event.get("transaction_id"):
+            # Event.transaction_id: required for events sent as an additional data source for a tag's.
+            found.append(Violation(f"{path}.transaction_id", "REQUIRED_FIELD_MISSING"))
         if event.get("user_properties", {}).get("customer_type", 0) not in CUSTOMER_TYPES:
             found.append(Violation(f"{path}.user_properties.customer_type", "INVALID_ENUM_VALUE"))
         return found

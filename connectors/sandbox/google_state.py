@@ -14,6 +14,8 @@ from connectors.sandbox.google_facts import REQUESTS_PER_MINUTE
 ConversionKey = tuple[str, str, str]
 """(customer id, conversion action id, transaction id)."""
 
+EVENT_SOURCE_WEB = 1
+
 
 @dataclass
 class GoogleSettings:
@@ -187,6 +189,34 @@ class GoogleState:
     ) -> None:
         """Make a click known, so that events are judged against its time and account."""
         self.clicks[gclid] = Click(gclid, customer_id, clicked_at, campaign_id)
+
+    def record_tag_conversion(
+        self,
+        transaction_id: str,
+        event_at: datetime,
+        *,
+        customer_id: str,
+        action_id: str,
+        value: float | None = None,
+        currency: str = "",
+    ) -> None:
+        """Keep a conversion as a website's tag records it, which events may then restate."""
+        told = Told(request_id="tag", value=value, currency=currency, last_updated=None, received_at=event_at)
+        self.conversions[(customer_id, action_id, transaction_id)] = Conversion(
+            customer_id=customer_id,
+            action_id=action_id,
+            transaction_id=transaction_id,
+            event_at=event_at,
+            event_source=EVENT_SOURCE_WEB,
+            value=value,
+            currency=currency,
+            last_updated=None,
+            click_ids={},
+            user_identifiers=frozenset(),
+            identifiers=(),
+            customer_type=0,
+            history=[told],
+        )
 
     def summary(self) -> dict[str, Any]:
         conversions: Counter[str] = Counter()
