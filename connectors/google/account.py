@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import threading
@@ -101,19 +102,22 @@ class GoogleAccount:
         return self._once("signed", self._sign)
 
     def sign_in(self) -> None:
-        """Get an access token now. Raises CredentialsRefused or RetryLater."""
+        """Renew the access token where it is due. Raises CredentialsRefused, RetryLater or FixConfiguration.
+
+        Both clients would renew it by themselves, but neither over a connection that trusts `certificate`.
+        """
         from google.auth.exceptions import GoogleAuthError
         from google.auth.transport.requests import Request
 
         from connectors.google import errors
 
-        if self.signed.valid:
-            return
-        try:
-            with self._making:
-                self.signed.refresh(Request(self._plain_session()))
-        except GoogleAuthError as error:
-            raise errors.from_data_manager(error, self.name) from None
+        with self._making:
+            if self.signed.valid:
+                return
+            try:
+                self.signed.refresh(functools.partial(Request(self._trusting()), timeout=self.seconds))
+            except GoogleAuthError as error:
+                raise errors.from_data_manager(error, self.name) from None
 
     @property
     def session(self) -> Any:
@@ -122,7 +126,7 @@ class GoogleAccount:
 
     @property
     def data_manager(self) -> Any:
-        """The Data Manager API's IngestionServiceClient, over REST."""
+        """The Data Manager API's IngestionServiceClient, over REST. Call `sign_in` before each use."""
         return self._once("data_manager", self._make_data_manager)
 
     @property
@@ -131,8 +135,10 @@ class GoogleAccount:
         return self._once("ads", self._make_ads)
 
     def ads_service(self, name: str) -> Any:
-        """A service of the Google Ads API ("GoogleAdsService"), kept: each one made opens a channel, and one
-        that is let go of ends the streams still running on it."""
+        """A service of the Google Ads API ("GoogleAdsService"). Call `sign_in` before each use.
+
+        Services are kept: each one made opens a channel, and one let go of ends the streams running on it.
+        """
         return self._once(f"ads {name}", lambda: self.ads.get_service(name))
 
     def close(self) -> None:
@@ -188,17 +194,13 @@ class GoogleAccount:
             raise CredentialsRefused(what, "is not a service account's key", remedy) from None
 
     def _trust(self, session: Any) -> Any:
-        from requests.adapters import HTTPAdapter
-
         if self.certificate is not None:
             from connectors.google.certificates import TrustingAdapter
 
-            session.mount("https://", TrustingAdapter(self.certificate, connections=CONNECTIONS))
-        else:
-            session.mount("https://", HTTPAdapter(pool_maxsize=CONNECTIONS))
+            session.mount("https://", TrustingAdapter(self.certificate))
         return session
 
-    def _plain_session(self) -> Any:
+    def _trusting(self) -> Any:
         import requests
 
         return self._trust(requests.Session())
@@ -206,7 +208,7 @@ class GoogleAccount:
     def _open_session(self) -> Any:
         from google.auth.transport.requests import AuthorizedSession, Request
 
-        request = Request(self._plain_session())
+        request = Request(self._trusting())
         return self._trust(AuthorizedSession(self.signed, auth_request=request))  # type: ignore[no-untyped-call]
 
     def _make_data_manager(self) -> Any:
@@ -219,8 +221,8 @@ class GoogleAccount:
         rest = IngestionServiceRestTransport(
             host=address.netloc + address.path, url_scheme=address.scheme, credentials=self.signed
         )
-        # The transport takes no session, and only the session knows the certificate to trust.
-        rest._session = self.session
+        # The transport makes its own session and takes no other.
+        self._trust(rest._session)
         return IngestionServiceClient(transport=rest)
 
     def _make_ads(self) -> Any:

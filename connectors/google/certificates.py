@@ -20,9 +20,9 @@ from connectors.google import facts
 class TrustingAdapter(HTTPAdapter):
     """Trusts one certificate file whatever the environment says."""
 
-    def __init__(self, certificate: Path, *, connections: int) -> None:
+    def __init__(self, certificate: Path) -> None:
         self._certificate = str(certificate)
-        super().__init__(pool_maxsize=connections)
+        super().__init__()
 
     def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         return super().send(request, *args, **(kwargs | {"verify": self._certificate}))

@@ -44,6 +44,7 @@ def ingest(account: GoogleAccount, path: str, request: Mapping[str, Any]) -> Rec
     from google.auth.exceptions import GoogleAuthError
     from requests.exceptions import RequestException
 
+    account.sign_in()
     try:
         response = account.session.post(
             f"{account.data_manager_url}{path}",
@@ -80,6 +81,7 @@ def settle(account: GoogleAccount, request_id: str) -> Settlement:
     from requests.exceptions import RequestException
 
     what = f"{account.name}, request {request_id}"
+    account.sign_in()
     try:
         answer = account.data_manager.retrieve_request_status(
             RetrieveRequestStatusRequest(request_id=request_id), retry=None, timeout=account.seconds

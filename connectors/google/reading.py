@@ -12,6 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+from connectors.errors import FixConfiguration
 from connectors.google import errors
 from connectors.google.account import GoogleAccount
 
@@ -95,14 +96,17 @@ class Campaign:
 
 def customer(account: GoogleAccount) -> Customer:
     """The account itself."""
-    row = next(iter(list(rows(account, _CUSTOMER)))).customer
+    found = next(rows(account, _CUSTOMER), None)
+    if found is None:
+        raise FixConfiguration(account.name, "Google shows nothing of it", "Check customer_id.")
+    row = found.customer
     setting = row.conversion_tracking_setting
     return Customer(
         customer_id=str(row.id),
         name=row.descriptive_name,
         currency=row.currency_code,
         time_zone=row.time_zone,
-        status=row.status.name,
+        status=_word(row.status),
         manager=row.manager,
         test_account=row.test_account,
         conversion_customer_id=_last(setting.google_ads_conversion_customer),
@@ -117,10 +121,10 @@ def conversion_actions(account: GoogleAccount) -> Iterator[ConversionAction]:
         yield ConversionAction(
             conversion_action_id=str(action.id),
             name=action.name,
-            status=action.status.name,
-            type=action.type_.name,
-            category=action.category.name,
-            counting_type=action.counting_type.name,
+            status=_word(action.status),
+            type=_word(action.type_),
+            category=_word(action.category),
+            counting_type=_word(action.counting_type),
             click_lookback=timedelta(days=action.click_through_lookback_window_days),
             primary_for_goal=action.primary_for_goal,
             always_use_default_value=action.value_settings.always_use_default_value,
@@ -138,10 +142,10 @@ def campaigns(account: GoogleAccount) -> Iterator[Campaign]:
         yield Campaign(
             campaign_id=str(campaign.id),
             name=campaign.name,
-            status=campaign.status.name,
-            channel=campaign.advertising_channel_type.name,
-            bidding_strategy_type=campaign.bidding_strategy_type.name,
-            bidding_strategy_system_status=campaign.bidding_strategy_system_status.name,
+            status=_word(campaign.status),
+            channel=_word(campaign.advertising_channel_type),
+            bidding_strategy_type=_word(campaign.bidding_strategy_type),
+            bidding_strategy_system_status=_word(campaign.bidding_strategy_system_status),
             portfolio=campaign.bidding_strategy or None,
             target_cpa=None if micros is None else Decimal(micros) / MICROS,
             target_roas=campaign.target_roas.target_roas
@@ -159,6 +163,7 @@ def rows(account: GoogleAccount, query: str) -> Iterator[Any]:
     from grpc import RpcError
 
     service = account.ads_service("GoogleAdsService")
+    account.sign_in()
     try:
         stream = service.search_stream(
             customer_id=account.customer_id, query=query, retry=None, timeout=account.seconds
@@ -167,6 +172,11 @@ def rows(account: GoogleAccount, query: str) -> Iterator[Any]:
             yield from batch.results
     except (GoogleAdsException, GoogleAPICallError, GoogleAuthError, RpcError) as error:
         raise errors.from_ads(error, account.name) from None
+
+
+def _word(value: Any) -> str:
+    """The name of an enumeration's value; the number of one newer than the package."""
+    return str(getattr(value, "name", value))
 
 
 def _last(resource_name: str) -> str:
