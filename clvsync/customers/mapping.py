@@ -173,7 +173,7 @@ def _in_business_currency(
         factor = exp.cast(number(rate), "DECIMAL(18, 12)")
         value = value.when(
             currency.copy().eq(text(code)),
-            exp.cast(exp.Mul(this=amount.copy(), expression=factor), MONEY_TYPE),
+            exp.cast(exp.Mul(this=wide, expression=factor), MONEY_TYPE),
         )
     return value.else_(null(MONEY_TYPE))
 
