@@ -171,6 +171,8 @@ def _in_business_currency(
     value = exp.Case().when(currency.copy().eq(text(own)), amount.copy())
     for code, rate in rates.items():
         factor = exp.cast(number(rate), "DECIMAL(18, 12)")
+        # DuckDB computes a product in the wider factor's width, where amounts times rates overflow.
+        wide = exp.cast(amount.copy(), "DECIMAL(38, 4)")
         value = value.when(
             currency.copy().eq(text(code)),
             exp.cast(exp.Mul(this=wide, expression=factor), MONEY_TYPE),
