@@ -28,6 +28,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
+_NOT_HELD = ("CONTAINS", "REGEXP_MATCH")
 _CLAUSES = ("FROM", "WHERE", "ORDER", "LIMIT", "PARAMETERS")
 
 
@@ -277,6 +278,8 @@ class _Parser:
             return [Condition(field, negation + word, self._values())]
         if word == "LIKE":
             return [Condition(field, negation + word, self._literal())]
+        if word in _NOT_HELD:
+            raise AdsRefusal(grpc.StatusCode.UNIMPLEMENTED, f"sandbox: the operator {word} is not held here")
         raise problem("BAD_OPERATOR", f"'{word}' is no operator here.")
 
     def _order(self) -> list[tuple[str, bool]]:

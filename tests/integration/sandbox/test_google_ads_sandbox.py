@@ -259,9 +259,18 @@ def test_a_page_size_is_refused(sandbox: Sandbox, service: Any) -> None:
     assert codes(refused.value.failure) == [("request_error", "PAGE_SIZE_NOT_SUPPORTED")]
 
 
-def test_resources_that_are_not_held_say_so(sandbox: Sandbox, service: Any) -> None:
-    with pytest.raises(exceptions.MethodNotImplemented, match="ad_group is not held"):
-        search(service, "SELECT ad_group.id FROM ad_group")
+def test_what_the_sandbox_does_not_hold_it_says(sandbox: Sandbox, service: Any) -> None:
+    for query, what in (
+        ("SELECT ad_group.id FROM ad_group", "the resource ad_group"),
+        (
+            "SELECT campaign.id FROM campaign WHERE campaign.name REGEXP_MATCH 'B.*'",
+            "the operator REGEXP_MATCH",
+        ),
+        ("SELECT segments.device, campaign.id FROM campaign", "the segment segments.device"),
+        ("SELECT metrics.clicks, customer.id FROM customer", "metrics are held for campaigns"),
+    ):
+        with pytest.raises(exceptions.MethodNotImplemented, match=what):
+            search(service, query)
 
 
 def test_who_may_read_what(sandbox: Sandbox, google: GoogleState) -> None:
