@@ -160,8 +160,7 @@ class MetaEvents:
             raise FixConfiguration(
                 self._what, f"events cannot be sent to {action.value} others", "Send new events alone."
             )
-        events = orjson.dumps(list(self._events(shaped))).decode()
-        params = {"data": events}
+        params = {"data": self.body(shaped)}
         if self._test_event_code:
             params["test_event_code"] = self._test_event_code
         rows = shaped.num_rows
@@ -180,6 +179,10 @@ class MetaEvents:
             unplaced=max(0, rows - received),
             words=scrub("; ".join(map(str, messages))) if isinstance(messages, list) else "",
         )
+
+    def body(self, shaped: Table) -> str:
+        """Shaped rows as the JSON array of one request."""
+        return orjson.dumps(list(self._events(shaped))).decode()
 
     def settle(self, request_id: str) -> Settlement:  # noqa: ARG002 - nothing is left to ask
         """Every request is settled by its own answer."""
@@ -257,11 +260,7 @@ class MetaEvents:
 
 
 def _user_data(shaped: Table) -> Iterator[dict[str, Any]]:
-    listed = {
-        name: [None if value is None else [value] for value in shaped[name].to_pylist()]
-        for name in identity.HASHED
-    }
-    return _documents(listed | {name: shaped[name].to_pylist() for name in identity.BROWSER})
+    return _documents({name: shaped[name].to_pylist() for name in (*identity.HASHED, *identity.BROWSER)})
 
 
 def _documents(columns: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:

@@ -97,7 +97,13 @@ def normalise(rows: Table, default_region: str | None = None) -> dict[str, Array
 
 def hashed(rows: Table, default_region: str | None = None) -> dict[str, Array]:
     """IDENTITY_COLUMNS → lower-case hex SHA-256 by wire name; null where there is nothing to send."""
-    return {name: sha256(column) for name, column in normalise(rows, default_region).items()}
+    return {name: _sha256(column) for name, column in normalise(rows, default_region).items()}
+
+
+def _sha256(column: Array) -> Array:
+    """Each distinct value is hashed once: places and first names repeat."""
+    encoded = column.dictionary_encode()
+    return sha256(encoded.dictionary).take(encoded.indices)
 
 
 def browser(rows: Table) -> dict[str, Array]:
