@@ -75,7 +75,9 @@ class Counts:
 
     def check(self) -> None:
         """Raises Miscounted unless every row has exactly one outcome."""
-        if self.outcomes != self.read + self.absent or not 0 <= self.restated <= self.accepted + self.pending:
+        each = [getattr(self, outcome) for outcome in OUTCOMES]
+        whole = sum(each) == self.read + self.absent and min(each) >= 0
+        if not whole or not 0 <= self.restated <= self.accepted + self.pending:
             raise Miscounted(
                 f"{self.read} rows read and {self.absent} absent, but {self.outcomes} accounted for "
                 f"({', '.join(f'{name} {getattr(self, name)}' for name in (*OUTCOMES, 'restated'))})"
