@@ -11,7 +11,7 @@ import duckdb
 import numpy as np
 
 from clvsync.demo import market, orders, purchasing
-from clvsync.demo.identities import emails, identities, phones
+from clvsync.demo.identities import emails, identities, phone_capacity, phones
 from clvsync.demo.market import Columns, Integers, Strings
 from clvsync.demo.places import COUNTRIES
 from clvsync.demo.purchasing import days, instant
@@ -190,22 +190,22 @@ def _correct_phones(connection: Any, rng: np.random.Generator, size: int) -> int
     )
     rows = _chosen(rng, np.ones(len(wrong["customer_id"])), size)
     ids, country = wrong["customer_id"][rows], wrong["country"][rows]
-    taken = _people_by_country(connection)
+    numbers = np.array([int(key[1:]) for key in ids], dtype=np.int64)
     new = np.full(rows.size, None, dtype=object)
     for part in COUNTRIES:
         living = np.flatnonzero(country == part.code)
-        # Far beyond the numbers that new customers are given, so that none is given twice.
-        new[living] = phones(rng, part, 2 * taken.get(part.code, 0) + np.arange(living.size))
+        # New customers are given the sequence from its start; these the second half, by their own number.
+        half = phone_capacity(part) // 2
+        new[living] = phones(rng, part, half + numbers[living] % half)
     return _update(connection, "phone", ids, new)
 
 
 def _update(connection: Any, column: str, ids: Strings, values: Strings) -> int:
-    known = values != np.array(None)
-    connection.executemany(
-        f"UPDATE customers SET {column} = $2 WHERE customer_id = $1",
-        list(zip(ids[known], values[known], strict=True)),
-    )
-    return int(known.sum())
+    if len(ids):
+        connection.executemany(
+            f"UPDATE customers SET {column} = $2 WHERE customer_id = $1", list(zip(ids, values, strict=True))
+        )
+    return len(ids)
 
 
 def _rows(connection: Any, query: str, parameters: dict[str, Any]) -> Columns:

@@ -130,7 +130,7 @@ syncs:
   - name: best-customers
     from: customers
     to: meta.audience
-    description: Customers with the most expected margin in the year ahead
+    description: The customers who will order the most in the year ahead
     where: residual_clv >= p80
     value_based: true
     schedule: daily at 06:30

@@ -121,11 +121,16 @@ def emails(rng: np.random.Generator, first: Strings, last: Strings, numbers: Int
     return np.asarray(local + "@" + domain, dtype=object)
 
 
+def phone_capacity(country: Country) -> int:
+    """How many different numbers the country's blocks hold."""
+    return sum(10**block.digits for block in country.phones)
+
+
 def phones(rng: np.random.Generator, country: Country, sequence: Integers) -> Strings:
     """One number for each place in the country's sequence, None beyond what its blocks hold."""
     sizes = np.array([10**block.digits for block in country.phones])
     starts = np.cumsum(sizes) - sizes
-    capacity = int(sizes.sum())
+    capacity = phone_capacity(country)
     # A stride without a common divisor walks every number once before it comes round.
     stride = next(step for step in range(int(capacity * 0.618), capacity) if np.gcd(step, capacity) == 1)
     position = (sequence * stride) % capacity

@@ -155,9 +155,9 @@ def expected_repeats(nature: Nature, *, horizon_days: float, discount_rate: floa
     discounted integral over H years is λ(1-p)·(1 - exp(-(λp + δ)H)) ÷ (λp + δ).
     """
     horizon = horizon_days / YEAR_DAYS
-    decay = nature.rate * nature.dropout + np.log1p(discount_rate)
+    decay = np.maximum(nature.rate * nature.dropout + np.log1p(discount_rate), 1e-12)
     start = nature.rate * (1.0 - nature.dropout)
-    return np.asarray(np.where(decay > 0, start * -np.expm1(-decay * horizon) / decay, start * horizon))
+    return np.asarray(start * -np.expm1(-decay * horizon) / decay, np.float64)
 
 
 def expected_total_clv(nature: Nature, first_value: Floats) -> Floats:
