@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from connectors.types import MONEY, Table
+from clvsync.config.sections import Business, CustomersTable, OrdersTable, Tables
+from clvsync.customers.mapping import Mapped
+from clvsync.customers.mapping import mapped as map_tables
+from connectors.types import MONEY, Source, Table
 
 
 def sample() -> Table:
@@ -46,3 +50,25 @@ def _read(name: str, columns: list[str], skip: int = 0) -> Table:
             "value": rows["value"],
         }
     )
+
+
+CALIBRATION_END = datetime(1997, 9, 30, 23, 59, 59, tzinfo=UTC)
+"""End of the first 39 weeks, on which the published models were fitted."""
+END = datetime(1998, 6, 30, 23, 59, 59, tzinfo=UTC)
+
+
+def mapped(source: Source) -> Mapped:
+    """CDNOW's `orders` and `customers` (customer_id) in a source, mapped. USD, days in UTC."""
+    tables = Tables(
+        customers=CustomersTable(**{"from": "customers", "key": "customer_id"}),
+        orders=OrdersTable(
+            **{
+                "from": "orders",
+                "key": "order_id",
+                "customer": "customer_id",
+                "time": "ordered_on",
+                "value": "value",
+            }
+        ),
+    )
+    return map_tables(source, tables, Business(name="CDNOW", currency="USD", timezone="UTC"))

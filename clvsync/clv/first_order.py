@@ -5,10 +5,11 @@ learned from earlier customers:
 
     remainder = base × f(value band) × f(channel) × f(country) × f(cohort month)
 
-Each factor f multiplies (a relativity, as in insurance rating), is found in turn on what those before it left
-unexplained, and is shrunk by credibility (Bühlmann, Straub 1970, "Glaubwürdigkeit für Schadensätze"; Bühlmann,
-Gisler 2005, "A Course in Credibility Theory", chapter 4): a level of exposure m gets Z = m / (m + k) of its own
-mean and 1 - Z of everyone's, with k = σ² / τ² from the data. A level that was never seen counts as everyone.
+Each factor f multiplies (a relativity, as in insurance rating), is found in turn on what the others leave
+unexplained, and is shrunk by credibility (Bühlmann, Straub 1970, "Glaubwürdigkeit für Schadensätze";
+Bühlmann, Gisler 2005, "A Course in Credibility Theory", chapter 4): a level of exposure m gets
+Z = m / (m + k) of its own mean and 1 - Z of everyone's, with k = σ² / τ² from the data. A level that was
+never seen counts as everyone.
 
 What it learns from is each customer's total CLV: the realised value where the horizon has passed, else the
 realised value plus the remainder that `bgnbd` expects. A young customer tells little that `bgnbd` did not put
@@ -35,7 +36,6 @@ from clvsync.clv.model import (
     ages,
     known,
     numbers,
-    realised,
     scores,
     version_of,
 )
@@ -52,11 +52,11 @@ _SMALLEST_FACTOR = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """`levels`: the factor of each level; others count 1. `k`: exposure at which a level is believed half,
-    None where the levels do not differ by more than chance."""
+    """`levels`: the factor of each level; others count 1. `k`: exposure at which a level is believed half.
+    A feature whose levels do not differ by more than chance has no Factor."""
 
     levels: Mapping[str, float]
-    k: float | None
+    k: float
 
 
 class FirstOrder:
@@ -84,9 +84,7 @@ class FirstOrder:
             observed = np.ones_like(observed)
         base = float(np.average(remainder, weights=observed))
         edges = _edges(numbers(summary, "first_order_value"))
-        factors: dict[str, Factor] = {}
-        if base > 0:
-            factors = _factors(_features(summary, edges), remainder, observed, base)
+        factors = _factors(_features(summary, edges), remainder, observed)
         fitted = FittedFirstOrder(terms, base, edges, factors, repeat)
         return fitted._balanced(summary, observed)
 
@@ -182,9 +180,7 @@ def _features(summary: Table, edges: tuple[float, ...]) -> dict[str, Array]:
     }
 
 
-def _factors(
-    features: Mapping[str, Array], remainder: Floats, observed: Floats, base: float
-) -> dict[str, Factor]:
+def _factors(features: Mapping[str, Array], remainder: Floats, observed: Floats) -> dict[str, Factor]:
     """Factors by backfitting: each on what the others leave, in turn, three times over."""
     cut = np.minimum(remainder, np.quantile(remainder, _WINSOR))
     level = float(np.average(cut, weights=observed))
@@ -202,10 +198,9 @@ def _factors(
                     others *= effects[other][other_code]
             effects[name], ks[name] = _credible(code, len(levels), cut / others, observed * others)
     return {
-        name: Factor(
-            {level: float(value) for level, value in zip(levels, effects[name], strict=True)}, ks[name]
-        )
+        name: Factor(dict(zip(levels, effects[name].tolist(), strict=True)), k)
         for name, (_, levels) in codes.items()
+        if (k := ks[name]) is not None
     }
 
 

@@ -13,7 +13,7 @@ Residual CLV looks over a window that moves with today, and so moves every day.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from clvsync.clv.column import Column, FittedColumn
 from clvsync.clv.first_order import FirstOrder, FittedFirstOrder
-from clvsync.clv.model import SCORES, FittedModel, Json, Terms, numbers, version_of
+from clvsync.clv.model import FittedModel, Json, Terms, numbers, version_of
 from clvsync.clv.repeat_purchases import FittedRepeatPurchases, RepeatPurchases
 from clvsync.config.sections import Clv
 from connectors.types import Table
@@ -75,7 +75,10 @@ class Scorer:
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Scorer:
-        return cls(*(_LOADERS[kept[role]["model"]](kept[role]) for role in ("acquisition", "existing")))
+        def load(role: str) -> FittedModel:
+            return _LOADERS[kept[role]["model"]](kept[role])
+
+        return cls(load("acquisition"), load("existing"))
 
 
 def fit(clv: Clv, summary: Table, terms: Terms) -> Scorer:

@@ -14,11 +14,13 @@ MONEY_TYPE = "DECIMAL(18, 4)"
 
 def column(name: str, table: str | None = None) -> exp.Column:
     qualifier = exp.to_identifier(table, quoted=True) if table else None
-    return exp.Column(this=exp.to_identifier(name, quoted=True), table=qualifier)
+    quoted: exp.Column = exp.Column(this=exp.to_identifier(name, quoted=True), table=qualifier)
+    return quoted
 
 
 def table(name: str) -> exp.Table:
-    return exp.Table(this=exp.to_identifier(name, quoted=True))
+    quoted: exp.Table = exp.Table(this=exp.to_identifier(name, quoted=True))
+    return quoted
 
 
 def named(expression: exp.Expression, name: str) -> exp.Expression:
