@@ -47,7 +47,7 @@ def open_destination(config: Config, sync: Sync) -> Destination:
                 default_region=config.business.default_region,
                 lookback=sync.click_window,
                 first_poll=_present(config.accounts.google).first_poll,
-                allow_zero=sync.restate.to_zero,
+                allow_zero_restatement=sync.restate.to_zero,
             )
         case MetaEventsSync():
             from connectors.meta.events import MetaEvents
@@ -108,8 +108,8 @@ def meta_account(config: Config) -> MetaAccount:
     given = _present(config.accounts.meta)
     return MetaAccount(
         given.ad_account,
-        given.access_token.get_secret_value(),
-        app_secret=given.app_secret.get_secret_value() if given.app_secret else None,
+        given.access_token,
+        app_secret=given.app_secret,
         graph_url=given.endpoints.graph,
         certificate=given.certificate,
         timeout=given.timeout,

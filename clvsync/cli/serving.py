@@ -11,10 +11,13 @@ import typer
 from clvsync.cli.output import (
     DEFAULT_CONFIG,
     ConfigOption,
+    ExitCode,
     JsonOption,
     answering,
     console,
+    err_console,
     print_json,
+    progress,
     set_up_logging,
 )
 
@@ -73,5 +76,15 @@ def demo(
 ) -> None:
     """The main job on a sample shop, against the sandbox: two runs with some changes between."""
     from clvsync.demo.story import play
+    from clvsync.demo.summary import show
 
-    raise typer.Exit(play(folder, customers=customers, as_json=as_json))
+    def say(sentence: str) -> None:
+        err_console().print(sentence, highlight=False)
+
+    with progress(as_json=as_json) as tell:
+        played = play(folder, customers=customers, say=say, tell=tell)
+    if as_json:
+        print_json({"runs": [run for part in played.passes for run in part.runs]})
+    else:
+        show(console(), played.passes, played.sent, next_steps=played.next_steps)
+    raise typer.Exit(ExitCode.WELL if played.went_well else ExitCode.REJECTS_OR_FAILED)

@@ -32,7 +32,10 @@ or `pending`."""
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """One run. `value_sent` and `revenue`, of the same rows, by currency; `spread` says how values differ."""
+    """One run. `value_sent` and `revenue`, of the same rows, by currency; `spread` says how values differ.
+
+    `earlier` counts the rows of earlier runs that this one settled or sent again; they are not in `counts`.
+    """
 
     run_id: str
     sync: str
@@ -45,6 +48,7 @@ class RunReport:
     finished_at: datetime | None
     message: str = ""
     model_version: str | None = None
+    earlier: Mapping[str, int] = field(default_factory=dict)
     revenue: Mapping[str, Decimal] = field(default_factory=dict)
     spread: Spread | None = None
     error: ConnectorError | None = None
@@ -74,6 +78,7 @@ class RunReport:
             "reasons": dict(self.reasons),
             "started_at": self.started_at,
             "finished_at": self.finished_at,
+            "earlier": dict(self.earlier),
             "message": self.message,
             "model_version": self.model_version,
             "spread": None
@@ -104,4 +109,5 @@ class RunReport:
             finished_at=run.finished_at,
             message=run.message,
             model_version=run.model_version,
+            earlier=dict(run.counts.get("earlier", {})),
         )
