@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,8 @@ from starlette.responses import HTMLResponse, Response
 
 from connectors.sandbox.faults import Fault, FaultKind, Faults
 from connectors.sandbox.state import State
+
+logger = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 
@@ -75,7 +78,12 @@ def endpoint(
         if fault and kind is FaultKind.SLOW:
             await asyncio.sleep(fault.delay_seconds or 0)
         worded = kind not in (FaultKind.SLOW, FaultKind.TIMEOUT_AFTER_ACCEPT)
-        answer = handle(request, body, fault if worded else None)
+        try:
+            answer = handle(request, body, fault if worded else None)
+        except Exception:
+            # A mistake of the sandbox itself; the web server keeps quiet about it.
+            logger.exception("sandbox: no answer to %s %s", request.method, path)
+            raise
         if fault and kind is FaultKind.TIMEOUT_AFTER_ACCEPT:
             log(None, answer.rows)
             return await _lose(request, fault)

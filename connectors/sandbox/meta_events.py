@@ -82,9 +82,10 @@ def _check(event: dict[str, Any], now: datetime) -> None:
         refuse("The parameter user_data is required", title="Missing User Data")
     _check_user(user)
     _check_options(event)
+    for key in ("custom_data", "original_event_data"):
+        if event.get(key) is not None and not isinstance(event[key], dict):
+            refuse(f"{key} must be an object", title="Invalid Parameter")
     custom = event.get("custom_data")
-    if custom is not None and not isinstance(custom, dict):
-        refuse("custom_data must be an object", title="Invalid Custom Data")
     _check_custom(name, custom or {})
     if name == facts.APPEND_VALUE:
         # Its guide lists what it needs; the page and the browser are not among that.

@@ -35,9 +35,8 @@ def sandbox(running: Sandbox) -> Sandbox:
 
 def user(sandbox: Sandbox, **changes: Any) -> Any:
     known = {"refresh_token": "sandbox-refresh-token", "client_id": "client", "client_secret": "secret"}
-    return Credentials(
-        None, token_uri=f"{sandbox.http_url}/oauth2/token", scopes=[SCOPE], **{**known, **changes}
-    )
+    make: Any = Credentials
+    return make(None, token_uri=f"{sandbox.http_url}/oauth2/token", scopes=[SCOPE], **{**known, **changes})
 
 
 @pytest.fixture(scope="module")
