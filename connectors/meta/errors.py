@@ -29,6 +29,7 @@ from connectors.meta.usage import wait_named_in
 from connectors.types import Reason, Rejection
 
 _LONGEST_WORDS = 300
+_LONGEST_READ = 10 * _LONGEST_WORDS
 _PERSONAL = re.compile(
     r"""
     [^\s@"'<>]+@[^\s@"'<>]+                               # e-mail addresses
@@ -48,11 +49,10 @@ _ROW_INDEX = re.compile(r"\bdata\[(\d+)\]")
 
 def scrub(words: object, *secrets: str) -> str:
     """The platform's words on one line, without anything that could be a person's or a secret."""
-    text = " ".join(str(words).split())
+    text = str(words)
     for secret in secrets:
-        if secret:
-            text = text.replace(secret, "…")
-    text = _PERSONAL.sub("…", text)
+        text = text.replace(secret, "…")
+    text = _PERSONAL.sub("…", " ".join(text[:_LONGEST_READ].split()))
     return text if len(text) <= _LONGEST_WORDS else text[:_LONGEST_WORDS] + "…"
 
 
