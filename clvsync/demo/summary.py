@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -259,24 +258,6 @@ def _alike(sent: SentValues) -> str:
         f"First orders between {low:,.0f} and {high:,.0f} {sent.currency} look alike to the platform; "
         f"sent by CLV, one in ten of them is worth {cheap:,.0f} or less and one in ten {dear:,.0f} or more."
     )
-
-
-def commands(
-    configuration: Path, *, order: str | None = None, web: str | None = None
-) -> list[tuple[str, str]]:
-    """Next steps for the demo's configuration: `order` a key to explain, `web` the page's address."""
-    option = f"-c {configuration}"
-    steps = [
-        (f"clvsync status {option}", "what happened and what is next"),
-        (f"clvsync preview google-new-customers {option}", "what the next run would send"),
-        (f"clvsync rejects list {option}", "rows that were refused, and why"),
-        (f"clvsync clv validate {option}", "how far the predictions can be trusted"),
-    ]
-    if order:
-        steps.insert(1, (f"clvsync explain {order} {option}", "one order: history, CLV, value, the answer"))
-    if web:
-        steps.append((web, "the web page"))
-    return steps
 
 
 def _steps_table(steps: Sequence[tuple[str, str]]) -> Table:
