@@ -196,3 +196,10 @@ def test_a_proxy_of_the_environment_does_not_see_loopback(monkeypatch: pytest.Mo
     monkeypatch.setenv("NO_PROXY", "")
     with Wire([OK]) as server:
         assert post(server.url)["events_received"] == 1
+
+
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_what_is_sent_follows_no_redirect(status: int) -> None:
+    with Wire([OK]) as elsewhere, Wire([answer("", status, Location=f"{elsewhere.url}/x")]) as server:
+        assert type(fail(server.url)) is FixConfiguration
+    assert elsewhere.seen == []
