@@ -64,7 +64,7 @@ class FakeDestination:
     unshapable: dict[str, str] = field(default_factory=dict)
     unplaced: int = 0
     settlements: dict[str, Settlement] = field(default_factory=dict)
-    before_send: Callable[[Shaped, Action], None] | None = None
+    before_send: Callable[[Table, Action], None] | None = None
     values: dict[str, Decimal | None] = field(default_factory=dict)
     taken: Counter[str] = field(default_factory=Counter)
     requests: list[tuple[Action, list[str]]] = field(default_factory=list)
@@ -93,14 +93,14 @@ class FakeDestination:
             ),
         )
 
-    def send(self, shaped: Shaped, action: Action) -> Receipt:
+    def send(self, shaped: Table, action: Action) -> Receipt:
         if self.before_send is not None:
             self.before_send(shaped, action)
         with self._lock:
             return self._send(shaped, action)
 
-    def _send(self, shaped: Shaped, action: Action) -> Receipt:
-        ids: list[str] = shaped.table["event_id"].to_pylist()
+    def _send(self, shaped: Table, action: Action) -> Receipt:
+        ids: list[str] = shaped["event_id"].to_pylist()
         assert 0 < len(ids) <= self.capabilities.rows_per_request
         self.requests.append((action, ids))
         fault = self.faults.pop(0) if self.faults else None
@@ -117,7 +117,7 @@ class FakeDestination:
                 rejections=named if self.names_bad else (),
             )
         rejections = []
-        for index, (event_id, value) in enumerate(zip(ids, shaped.table["value"].to_pylist(), strict=True)):
+        for index, (event_id, value) in enumerate(zip(ids, shaped["value"].to_pylist(), strict=True)):
             if event_id in self.rejected:
                 rejections.append(Rejection(index, Reason.REFUSED_BY_PLATFORM, "not this one"))
                 continue

@@ -19,7 +19,7 @@ from connectors.errors import (
     StopAndCall,
 )
 from connectors.transport import RetryPolicy, retrying
-from connectors.types import Action, Destination, Receipt, Shaped, Table
+from connectors.types import Action, Destination, Receipt, Table
 
 Clock = Callable[[], datetime]
 Progress = Callable[[Counts], None]
@@ -210,7 +210,7 @@ class _Attempt:
         if self._first_sent_at is None:
             self._first_sent_at = sender.clock()
         try:
-            return sender.destination.send(Shaped(self._payload), self._batch.action)
+            return sender.destination.send(self._payload, self._batch.action)
         except FateUnknown as error:
             self.lost = error
             window = sender.destination.capabilities.resend_window

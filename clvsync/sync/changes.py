@@ -17,7 +17,12 @@ FEW = 1_000
 """Up to so many changed rows are asked for by key; beyond, the relation is streamed and filtered here."""
 
 _ROWS_PER_TABLE = 10_000
-_FROM_PLAN = ("key", "event_id", "value", "currency", "updated_at")
+_FROM_PLAN = ("key", "value", "currency")
+# A member who is no longer in the source has neither; both are the ledger's to say.
+_OF_ABSENT = {
+    "event_id": "coalesce(plan.event_id, plan.key)",
+    "updated_at": "coalesce(plan.updated_at, $now)",
+}
 
 
 def changes(one_pass: Pass, stream: Stream, stream_id: int, stopping: Callable[[], bool]) -> Iterator[Table]:
@@ -54,13 +59,12 @@ def changes(one_pass: Pass, stream: Stream, stream_id: int, stopping: Callable[[
                 FROM plan {"LEFT" if is_members else "INNER"} JOIN clear ON {stream.join}
                 WHERE plan.action IS NOT NULL
             """
-            for batch in reader.execute(statement).to_arrow_reader(_ROWS_PER_TABLE):
+            for batch in reader.execute(statement, {"now": one_pass.now}).to_arrow_reader(_ROWS_PER_TABLE):
                 if stopping():
                     return
                 table = pa.Table.from_batches([batch]).cast(wanted)
                 yield _with_first_ids(one_pass, table, stream_id)
         finally:
-            reader.unregister("clear")
             reader.close()
 
 
@@ -72,7 +76,9 @@ def _selected(wanted: pa.Schema, given: list[str]) -> str:
     columns = []
     for field in wanted:
         name = field.name
-        if name in (*_FROM_PLAN, "fingerprint", "action"):
+        if name in _OF_ABSENT:
+            source = _OF_ABSENT[name]
+        elif name in (*_FROM_PLAN, "fingerprint", "action"):
             source = f'plan."{name}"'
         elif name == "order_value":
             source = "clear.business_value"

@@ -151,7 +151,7 @@ def _now(one_pass: Pass, sync: Sync, destination: Any, customer: str) -> Iterato
     stream = stream_of(one_pass, sync, destination)
     staging.read(workspace, business.source, stream.query(one_pass, in_clear=False, keys=None), one_pass.tell)
     valuer = stream.valuer(one_pass)
-    workspace.execute("DELETE FROM staged WHERE " + stream.owner + " <> $customer", {"customer": customer})
+    workspace.execute(f'DELETE FROM staged WHERE "{stream.stage.owner}" <> $customer', {"customer": customer})
     staging.value(
         workspace,
         stream.stage,

@@ -29,10 +29,12 @@ Progress = Callable[[str, int, int | None], None]
 class Stage:
     """How the rows of one sync are read from `staged` and `scores`.
 
-    `key` and `event_id` are expressions over `staged`; `worth` and `chosen` (who belongs) over `staged` and
+    `owner` is the column of `staged` that holds the customer's key; `key` and `event_id` are expressions over
+    `staged`; `worth` and `chosen` (who belongs) over `staged` and
     `scores`; `content` are the columns of `staged` whose change makes a row another one to send.
     """
 
+    owner: str
     key: str
     event_id: str
     worth: str
@@ -88,10 +90,10 @@ def value(
     reader_of = workspace.cursor()
     batches = reader_of.execute(
         f"""
-        SELECT staged.* EXCLUDE (customer_key), {stage.key} AS row_key, {stage.event_id} AS row_event_id,
+        SELECT staged.*, {stage.key} AS row_key, {stage.event_id} AS row_event_id,
             CAST({stage.worth} AS DOUBLE) AS worth,
             CAST({digest}::HUGEINT - {1 << 63}::HUGEINT AS BIGINT) AS fingerprint
-        FROM staged LEFT JOIN scores ON staged.customer_key = scores.customer_key
+        FROM staged LEFT JOIN scores ON staged.{stage.owner} = scores.customer_key
         WHERE {stage.chosen}
         """,
         {"salt": salt},

@@ -48,8 +48,6 @@ class Stream:
     """How a row of the plan finds its row of the query, called `clear`."""
     filter_by: str
     """The plan's column that holds the source's own key."""
-    owner: str
-    """The column of `staged` that holds the customer's key."""
 
 
 def stream_of(one_pass: Pass, sync: Sync, destination: Destination) -> Stream:
@@ -76,6 +74,7 @@ def _conversions(one_pass: Pass, sync: ConversionsSync, destination: Destination
 
     return Stream(
         stage=Stage(
+            owner="customer_key",
             # An acquisition belongs to its customer: if its order is taken back and the next one becomes the
             # first, it is still the one acquisition, under the id that was sent.
             key="staged.customer_key" if acquisition else "staged.key",
@@ -95,7 +94,6 @@ def _conversions(one_pass: Pass, sync: ConversionsSync, destination: Destination
         valuer=lambda one_pass: _policy(one_pass, sync.name, sync.value, acquisition=acquisition),
         join="plan.key = clear.customer_key" if acquisition else "plan.key = clear.key",
         filter_by="event_id" if acquisition else "key",
-        owner="customer_key",
     )
 
 
@@ -111,6 +109,7 @@ def _members(sync: MetaAudienceSync, destination: Destination) -> Stream:
     policy = ValuePolicy()
     return Stream(
         stage=Stage(
+            owner="key",
             key="staged.key",
             event_id="staged.key",
             worth="scores.residual_clv" if sync.value_based else "NULL",
@@ -122,7 +121,6 @@ def _members(sync: MetaAudienceSync, destination: Destination) -> Stream:
         valuer=lambda one_pass: _plain(policy, one_pass.business.config.business.currency),
         join="plan.key = clear.key",
         filter_by="key",
-        owner="key",
     )
 
 

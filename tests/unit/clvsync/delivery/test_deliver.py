@@ -137,14 +137,14 @@ def test_each_batch_is_in_the_ledger_before_it_leaves(bench: Bench) -> None:
     seen: list[list[BatchState]] = []
 
     def look(shaped: Shaped, action: Action) -> None:
-        ids = shaped.table["key"].to_pylist()
+        ids = shaped["key"].to_pylist()
         found = [bench.ledger.entry(key)[0] for key in ids]
         assert {entry.state for entry in found} == {EntryState.SENT}
         batch_id = found[0].batch_id
         assert batch_id is not None
         batch = bench.ledger.batch(batch_id)
         assert batch is not None
-        assert bench.ledger.payload(batch).equals(shaped.table)
+        assert bench.ledger.payload(batch).equals(shaped)
         seen.append([batch.state])
 
     bench.destination.before_send = look
@@ -434,7 +434,7 @@ def test_an_unforeseen_error_leaves_the_batch_for_the_next_run(bench: Bench) -> 
     assert bench.recover().counts.accepted == 3
 
 
-FAULTS = st.lists(st.sampled_from(["", "", "lose", "lost", "throttled", "refused"]), max_size=12)
+FAULTS = st.lists(st.sampled_from(["", "", "lose", "lost", "throttled", "refused"]), max_size=6)
 
 
 @pytest.fixture(scope="module")
@@ -445,7 +445,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     faults=FAULTS,
     bad=st.sets(st.integers(0, 39), max_size=4),
