@@ -101,9 +101,10 @@ class GoogleAccount:
         """google-auth credentials, renewed by whoever uses them."""
         return self._once("signed", self._sign)
 
-    def sign_in(self) -> None:
-        """Renew the access token where it is due. Raises CredentialsRefused, RetryLater or FixConfiguration.
+    def sign_in(self, *, anew: bool = False) -> None:
+        """Renew the access token where it is due, or in any case where it is wanted `anew`.
 
+        Raises CredentialsRefused, RetryLater or FixConfiguration.
         Both clients would renew it by themselves, but neither over a connection that trusts `certificate`.
         """
         from google.auth.exceptions import GoogleAuthError
@@ -112,12 +113,18 @@ class GoogleAccount:
         from connectors.google import errors
 
         with self._making:
-            if self.signed.valid:
+            if self.signed.valid and not anew:
                 return
             try:
                 self.signed.refresh(functools.partial(Request(self._trusting()), timeout=self.seconds))
             except GoogleAuthError as error:
                 raise errors.from_data_manager(error, self.name) from None
+
+    @property
+    def pace(self) -> transport.Pacer:
+        """Spreads what is ingested over the minute, so that the project's quota is filled and not overrun."""
+        pacer: transport.Pacer = self._once("pace", lambda: transport.Pacer(facts.REQUESTS_PER_MINUTE))
+        return pacer
 
     @property
     def session(self) -> Any:

@@ -48,8 +48,10 @@ def from_data_manager(error: Exception, what: str) -> ConnectorError:
     status = int(error.code or 0)
     details = [detail for detail in error.details or () if isinstance(detail, Mapping)]
     violations = _violations(details)
-    code = _overall_code(error, details)
-    reasons = {reason for _, reason in violations} | ({code} if code else set())
+    reasons = {reason for _, reason in violations}
+    # Where all fields fail for one reason, it says more than the code of the whole.
+    code = next(iter(reasons)) if len(reasons) == 1 else _overall_code(error, details)
+    reasons |= {code} if code else set()
     settings = _setting(reasons, what)
     if status == 429:
         return _too_many(error, details, what, code)
@@ -121,7 +123,7 @@ def _from_sign_in_or_network(error: Exception, what: str) -> ConnectorError:
     if isinstance(error, exceptions.GoogleAuthError):
         if error.retryable:
             return RetryLater(what, "the sign-in server cannot answer now", _RESEND)
-        return _sign_in_refused(what, _sign_in_code(error))
+        return _sign_in_refused(what, _sign_in_code(error), str(error))
     if isinstance(error, requests.exceptions.SSLError):
         return _untrusted(what) if "CERTIFICATE_VERIFY" in str(error) else _lost(what)
     if isinstance(error, requests.exceptions.RequestException):
@@ -131,9 +133,11 @@ def _from_sign_in_or_network(error: Exception, what: str) -> ConnectorError:
     raise error
 
 
-def _sign_in_refused(what: str, code: str | None) -> CredentialsRefused:
+def _sign_in_refused(what: str, code: str | None, said: str) -> CredentialsRefused:
     remedy = "Check the client id, the client's secret and the key file."
-    if code == "invalid_grant":
+    if "necessary fields" in said:
+        remedy = "The access token has run out and nothing renews it: give a new one, or other credentials."
+    elif code == "invalid_grant":
         remedy = "Sign in anew for a fresh refresh token; an app in testing loses its own every seven days."
     return CredentialsRefused(what, "Google refuses the credentials", remedy, code=code)
 
@@ -308,10 +312,10 @@ def _from_status(status: str, details: str, what: str) -> ConnectorError:
     if "CERTIFICATE_VERIFY_FAILED" in details:
         return _untrusted(what)
     if "plugin failed" in details:
-        refused = re.search(r"invalid_[a-z]+|unauthorized_client|deleted_client|necessary fields", details)
-        if refused is None:
+        code = re.search(r"invalid_[a-z]+|unauthorized_client|deleted_client", details)
+        if code is None and "necessary fields" not in details:
             return RetryLater(what, "the sign-in server could not be reached", "Check token_url.")
-        return _sign_in_refused(what, refused.group() if "_" in refused.group() else None)
+        return _sign_in_refused(what, code.group() if code else None, details)
     if status in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
         return CredentialsRefused(what, "Google denies access", _ACCESS, code=status)
     if status == "RESOURCE_EXHAUSTED":

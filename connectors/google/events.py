@@ -81,9 +81,7 @@ def shape(rows: Table, default_region: str | None = None) -> Shaped:
 
 def events(wire: Table, event_source: str) -> Iterator[dict[str, Any]]:
     """WIRE rows → Events in the API's JSON (data-manager/api/reference/rest/v1/events), one dict each."""
-    columns = {name: wire[name].to_pylist() for name in WIRE.names if name != "key"}
-    for name in ("event_timestamp", "last_updated_timestamp"):
-        columns[name] = pc.strftime(wire[name], format=_TIMESTAMP).to_pylist()
+    columns = [_written(wire[name]).to_pylist() for name in WIRE.names[1:]]
     for (
         transaction_id,
         happened,
@@ -101,7 +99,7 @@ def events(wire: Table, event_source: str) -> Iterator[dict[str, Any]]:
         ad_user_data,
         ad_personalization,
         customer_type,
-    ) in zip(*columns.values(), strict=True):
+    ) in zip(*columns, strict=True):
         event: dict[str, Any] = {
             "transactionId": transaction_id,
             "eventTimestamp": happened,
@@ -137,6 +135,10 @@ def events(wire: Table, event_source: str) -> Iterator[dict[str, Any]]:
         if customer_type is not None:
             event["userProperties"] = {"customerType": customer_type}
         yield event
+
+
+def _written(column: Array) -> Array:
+    return pc.strftime(column, format=_TIMESTAMP) if pa.types.is_timestamp(column.type) else column
 
 
 def _unfit(rows: Table, wire: Table, kinds: list[Array]) -> Array:

@@ -88,10 +88,21 @@ CONFIGURATION_REASONS = {
     ),
 }
 TOO_RECENT_REASONS = frozenset({"CONVERSION_ACTION_TOO_RECENTLY_CREATED"})
-FORGOTTEN_REASONS = frozenset({"REQUEST_TOO_OLD"})
+# Nothing is or will be known of the request.
+FORGOTTEN_REASONS = frozenset({"REQUEST_TOO_OLD", "INVALID_REQUEST_ID"})
 
 # google-ads/api/docs/best-practices/error-types; package: errors of v26. Families and names of codes.
 ADS_CREDENTIAL_FAMILIES = frozenset({"authentication_error", "authorization_error"})
+# The access token alone is at fault: a fresh one may do.
+TOKEN_ERRORS = frozenset(
+    {
+        "UNAUTHENTICATED",
+        "AUTHENTICATION_ERROR",
+        "OAUTH_TOKEN_EXPIRED",
+        "OAUTH_TOKEN_INVALID",
+        "OAUTH_TOKEN_REVOKED",
+    }
+)
 ADS_BLOCKED_ERRORS = frozenset(
     {
         "CUSTOMER_NOT_ENABLED",

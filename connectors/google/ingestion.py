@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from connectors import transport
 from connectors.errors import ConnectorError, FixConfiguration
 from connectors.google import errors, facts
 from connectors.google.account import GoogleAccount
@@ -36,21 +37,23 @@ def destination(account: GoogleAccount, product_destination_id: str) -> dict[str
 def ingest(account: GoogleAccount, path: str, request: Mapping[str, Any]) -> Receipt:
     """Send one request, written in the API's JSON, to a path such as EVENTS.
 
-    The generated client turns messages into JSON in Python, field by field, which is about as slow as the
-    API's quota allows a whole project to send (tests/benchmarks/google_requests.py). So the body is orjson's;
+    The generated client turns messages into JSON in Python, field by field, and stays below what the
+    API's quota allows (tests/benchmarks/google_requests.py). So the body is orjson's;
     the session, sign-in and exceptions are the client's own. Raises what errors.from_data_manager gives.
     """
     from google.api_core.exceptions import GoogleAPICallError, from_http_response
     from google.auth.exceptions import GoogleAuthError
     from requests.exceptions import RequestException
 
+    body = orjson.dumps(request)
     account.sign_in()
+    account.pace.wait()
     try:
         response = account.session.post(
             f"{account.data_manager_url}{path}",
-            data=orjson.dumps(request),
+            data=body,
             headers={"Content-Type": "application/json"},
-            timeout=account.seconds,
+            timeout=(transport.CONNECT_TIMEOUT.total_seconds(), account.seconds),
             allow_redirects=False,
         )
         if response.status_code != 200:
@@ -63,6 +66,8 @@ def ingest(account: GoogleAccount, path: str, request: Mapping[str, Any]) -> Rec
         warnings = Counter(str(warning["reason"]) for warning in answer.get("fieldWarnings", ()))
     except (ValueError, TypeError, AttributeError, KeyError):
         raise errors.unreadable(account.name) from None
+    if request_id is None and not request.get("validateOnly"):
+        raise errors.unreadable(account.name)
     words = ", ".join(f"{reason} {count} times" for reason, count in sorted(warnings.items()))
     return Receipt(request_id=request_id, settled=False, words=words)
 
@@ -70,9 +75,9 @@ def ingest(account: GoogleAccount, path: str, request: Mapping[str, Any]) -> Rec
 def settle(account: GoogleAccount, request_id: str) -> Settlement:
     """What became of a request.
 
-    `counts` has the API's reasons without their prefix. A request older than Google remembers
-    (facts.STATUS_KEPT) comes back as partial with the reason REQUEST_TOO_OLD and no count: its rows are in
-    doubt. Raises what errors.from_data_manager gives.
+    `counts` has the API's reasons without their prefix. A request that Google does not know or
+    no longer remembers (facts.STATUS_KEPT) comes back as partial, with that reason and no count: its rows are
+    in doubt. Raises what errors.from_data_manager gives.
     """
     from google.ads.datamanager_v1.types import RetrieveRequestStatusRequest
     from google.api_core.exceptions import GoogleAPICallError

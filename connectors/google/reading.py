@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.errors import FixConfiguration
-from connectors.google import errors
+from connectors.google import errors, facts
 from connectors.google.account import GoogleAccount
 
 MICROS = Decimal(1_000_000)
@@ -163,15 +163,21 @@ def rows(account: GoogleAccount, query: str) -> Iterator[Any]:
     from grpc import RpcError
 
     service = account.ads_service("GoogleAdsService")
-    account.sign_in()
-    try:
-        stream = service.search_stream(
-            customer_id=account.customer_id, query=query, retry=None, timeout=account.seconds
-        )
-        for batch in stream:
-            yield from batch.results
-    except (GoogleAdsException, GoogleAPICallError, GoogleAuthError, RpcError) as error:
-        raise errors.from_ads(error, account.name) from None
+    # A token can be withdrawn before its time; the client does not renew it then, so a fresh one is tried.
+    # It is refused before the first row: no row comes twice.
+    for anew in (False, True):
+        account.sign_in(anew=anew)
+        try:
+            stream = service.search_stream(
+                customer_id=account.customer_id, query=query, retry=None, timeout=account.seconds
+            )
+            for batch in stream:
+                yield from batch.results
+            return
+        except (GoogleAdsException, GoogleAPICallError, GoogleAuthError, RpcError) as error:
+            known = errors.from_ads(error, account.name)
+            if anew or known.code not in facts.TOKEN_ERRORS:
+                raise known from None
 
 
 def _word(value: Any) -> str:

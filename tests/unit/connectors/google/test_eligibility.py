@@ -75,13 +75,13 @@ def test_what_the_rules_leave_alone(changes: dict[str, Any]) -> None:
 
 
 def test_part_of_an_address_is_nobody() -> None:
-    part = {"gclid": None, "first_name": "a", "last_name": "b", "postcode": "1"}
+    part: dict[str, Any] = {"gclid": None, "first_name": "a", "last_name": "b", "postcode": "1"}
     assert reason(**part) == Reason.NO_CLICK_OR_IDENTIFIER
     assert reason(default_region="DE", **part) is None
 
 
 def test_the_actions_own_lookback_decides() -> None:
-    changes = {"event_time": NOW - days(1), "click_time": NOW - days(9)}
+    changes: dict[str, Any] = {"event_time": NOW - days(1), "click_time": NOW - days(9)}
     assert reason(lookback_days=7, **changes) == Reason.CLICK_TOO_OLD
     assert reason(lookback_days=8, **changes) is None
 

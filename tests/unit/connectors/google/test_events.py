@@ -22,7 +22,7 @@ from connectors.google.conversions import GoogleConversions
 from connectors.types import Reason, Shaped
 from tests.unit.connectors.google.rows import NOW, conversion, table
 
-PERSON = {
+PERSON: dict[str, Any] = {
     "email": "Jane.Doe@gmail.com",
     "phone": "030 901820",
     "first_name": "Jane",
@@ -45,7 +45,8 @@ def message(**changes: Any) -> Event:
     [event] = events.events(shaped(conversion(**changes)).table, "WEB")
     parsed = Event.pb(Event())
     json_format.Parse(orjson.dumps(event), parsed)
-    return Event.wrap(parsed)
+    read: Event = Event.wrap(parsed)
+    return read
 
 
 def test_an_event_says_everything_that_the_row_knows() -> None:
@@ -168,9 +169,8 @@ identifiers = st.none() | st.text(max_size=20)
 @given(st.lists(st.tuples(identifiers, identifiers, identifiers, identifiers), min_size=1, max_size=8))
 def test_every_row_is_either_shaped_or_placed(rows: list[tuple[str | None, ...]]) -> None:
     names = ("gclid", "email", "phone", "country")
-    given_rows = table(
-        *(conversion(number, **dict(zip(names, row, strict=True))) for number, row in enumerate(rows))
-    )
+    cells: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in rows]
+    given_rows = table(*(conversion(number, **row) for number, row in enumerate(cells)))
     result = events.shape(given_rows, "DE")
     keys = given_rows["key"].to_pylist()
     placed = [keys[rejection.index] for rejection in result.rejections]

@@ -56,7 +56,9 @@ def test_hashes_are_those_that_google_publishes() -> None:
 
 
 def test_a_phone_is_read_in_its_own_country_first() -> None:
-    numbers = pa.array(["030 901820", "020 7946 0018", "030 901820", "441134960987", "+44 113 496 0987", "123"])
+    numbers = pa.array(
+        ["030 901820", "020 7946 0018", "030 901820", "441134960987", "+44 113 496 0987", "123"]
+    )
     countries = pa.array(["DE", "United Kingdom", None, "GB", None, None])
     assert identity.phones(numbers, countries, "DE").to_pylist() == [
         sha("+4930901820"),
