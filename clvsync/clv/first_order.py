@@ -182,7 +182,7 @@ def _features(summary: Table, edges: tuple[float, ...]) -> dict[str, Array]:
 
 def _factors(features: Mapping[str, Array], remainder: Floats, observed: Floats) -> dict[str, Factor]:
     """Factors by backfitting: each on what the others leave, in turn, three times over."""
-    cut = np.minimum(remainder, np.quantile(remainder, _WINSOR))
+    cut = np.minimum(remainder, np.quantile(remainder[observed > 0], _WINSOR))
     level = float(np.average(cut, weights=observed))
     if level <= 0:
         return {}
