@@ -53,6 +53,7 @@ _READ = (
     "COALESCE(reason, '') AS reason FROM entries WHERE stream_id = {stream_id:d}"
 )
 _ROWS_PER_READ = 16_384
+_KEYS_PER_QUERY = 10_000
 
 
 class Journal(Store):
@@ -173,6 +174,20 @@ class Journal(Store):
         """What is known of a key, in each stream that has it."""
         ids = list(self.stream_ids(sync).values())
         return self._entries(entries.c.key == key, entries.c.stream_id.in_(ids))
+
+    def event_ids(self, stream_id: int, keys: Sequence[str]) -> dict[str, str]:
+        """The ids that these keys were first given, for those that the stream has."""
+        found: dict[str, str] = {}
+        with self._read() as connection:
+            for start in range(0, len(keys), _KEYS_PER_QUERY):
+                some = keys[start : start + _KEYS_PER_QUERY]
+                rows = connection.execute(
+                    select(entries.c.key, entries.c.event_id).where(
+                        entries.c.stream_id == stream_id, entries.c.key.in_(some)
+                    )
+                )
+                found.update({row.key: row.event_id for row in rows})
+        return found
 
     def rejects(self, sync: str | None = None, limit: int = 100) -> list[Entry]:
         """Rows that were wanted and not taken, the latest first."""

@@ -52,12 +52,6 @@ class MetaEvents:
     """
 
     kind = Kind.CONVERSIONS
-    capabilities = Capabilities(
-        rows_per_request=facts.EVENTS_PER_REQUEST,
-        resend_window=facts.DEDUPLICATION_WINDOW,
-        concurrency=_CONCURRENCY,
-    )
-
     def __init__(
         self,
         account: MetaAccount,
@@ -80,6 +74,15 @@ class MetaEvents:
         if not event_name.strip():
             raise FixConfiguration(self._what, "the event has no name", "Name it, such as Purchase.")
         self.address = f"meta/{dataset_id}/events/{event_name}"
+        self._window = (
+            facts.PHYSICAL_STORE_WINDOW if action_source == "physical_store" else facts.EVENT_WINDOW
+        )
+        self.capabilities = Capabilities(
+            rows_per_request=facts.EVENTS_PER_REQUEST,
+            resend_window=facts.DEDUPLICATION_WINDOW,
+            reach=self._window,
+            concurrency=_CONCURRENCY,
+        )
         self._account = account
         self._dataset_id = dataset_id
         self._event_name = event_name
@@ -204,11 +207,9 @@ class MetaEvents:
         self._client.close()
 
     def _outside_window(self, rows: Table, now: datetime) -> tuple[tuple[Array, Reason], ...]:
-        in_store = self._action_source == "physical_store"
-        window = facts.PHYSICAL_STORE_WINDOW if in_store else facts.EVENT_WINDOW
         times = rows["event_time"]
         return (
-            (pc.less(times, pa.scalar(now - window, times.type)), Reason.TOO_OLD),
+            (pc.less(times, pa.scalar(now - self._window, times.type)), Reason.TOO_OLD),
             (pc.greater(times, pa.scalar(now + facts.CLOCK_TOLERANCE, times.type)), Reason.IN_FUTURE),
         )
 
