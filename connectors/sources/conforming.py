@@ -19,7 +19,7 @@ they come.
 from __future__ import annotations
 
 import decimal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
@@ -76,7 +76,7 @@ def reading(
     wanted = schema(given.schema, names)
     raised: list[ConnectorError] = []
 
-    def batches() -> Iterator[Table]:
+    def batches() -> Generator[Table, None, None]:
         try:
             for batch in given:
                 for start in range(0, batch.num_rows, rows_per_batch):
@@ -88,12 +88,17 @@ def reading(
             raised.append(ours)
             raise ours from None
 
+    stream = batches()
     try:
-        yield pa.RecordBatchReader.from_batches(wanted, batches())
+        yield pa.RecordBatchReader.from_batches(wanted, stream)
     except Exception as error:
         if raised and not isinstance(error, ConnectorError):
             raise raised[0] from None
         raise
+    finally:
+        # The caller may keep the reader; what is open in the engine must not live on with it.
+        stream.close()
+        given.close()
 
 
 def _type(field: pa.Field) -> pa.DataType:

@@ -86,7 +86,9 @@ class Engine:
     @contextmanager
     def _stream(self, query: exp.Expression, rows_per_batch: int, *, diagnose: bool) -> Iterator[BatchReader]:
         def explain(error: Exception) -> ConnectorError | None:
-            ours = error if isinstance(error, ConnectorError) else self._explain(error)
+            if isinstance(error, ConnectorError):
+                return error
+            ours = self._explain(error)
             if diagnose and isinstance(ours, FixConfiguration):
                 return self._missing(query) or ours
             return ours

@@ -78,19 +78,22 @@ class IbisEngine(Engine):
         try:
             backend = ibis.connect(self._url)
         except ImportError:
-            raise FixConfiguration(
-                self.name,
-                f"the driver for {self._scheme} is not installed",
-                f"Install {_extra(self._scheme)}.",
-            ) from None
+            raise self._no_driver() from None
         try:
             yield backend
         finally:
             backend.disconnect()
 
+    def _no_driver(self) -> FixConfiguration:
+        return FixConfiguration(
+            self.name, f"the driver for {self._scheme} is not installed", f"Install {_extra(self._scheme)}."
+        )
+
     def _explain(self, error: Exception) -> ConnectorError | None:
         if isinstance(error, AttributeError | TypeError | AssertionError):
             return None
+        if isinstance(error, ImportError):
+            return self._no_driver()
         names = {each.__name__ for each in type(error).__mro__}
         state, text = str(getattr(error, "sqlstate", "")), str(error).lower()
         code = type(error).__name__

@@ -67,7 +67,7 @@ def _error(source: str, kind: str, wanted: str, there: Sequence[str]) -> FixConf
         for name in there
         if name.rpartition(".")[2] == name or name.rpartition(".")[2] not in there
     }
-    near = [by_lower[name] for name in difflib.get_close_matches(wanted.lower(), by_lower, n=3, cutoff=0.5)]
+    near = [by_lower[name] for name in difflib.get_close_matches(wanted.lower(), by_lower, n=3, cutoff=0.6)]
     if near:
         remedy = f"Did you mean {' or '.join(near)}?"
     elif there:

@@ -49,7 +49,8 @@ class PostgreSQL(Engine):
             cursor.execute(f"SET LOCAL statement_timeout = {self._timeout:d}")
             cursor.adbc_statement.set_options(**{_BATCH_BYTES: str(rows_per_batch * _BYTES_PER_ROW)})
             cursor.execute(text)
-            yield cursor.fetch_record_batch()
+            # fetch_record_batch() gives the reader inside this one, whose errors have lost their SQLSTATE.
+            yield cursor._results.reader
 
     def _explain(self, error: Exception) -> ConnectorError | None:
         if not isinstance(error, adbc_driver_manager.Error | pa.ArrowException | OSError):
