@@ -15,12 +15,12 @@ from functools import partial
 import numpy as np
 from scipy.special import expit, gammaln, hyp2f1, psi
 
-from clvsync.clv.estimation import maximum_likelihood
+from clvsync.clv.estimation import Likelihood, maximum_likelihood
 from clvsync.clv.model import Floats
 
 _STARTS = ((1.0, 1.0, 1.0, 1.0), (0.3, 5.0, 0.8, 2.5), (0.1, 20.0, 0.3, 3.0), (3.0, 30.0, 2.0, 10.0))
 _BOUNDS = ((1e-3, 1e2), (1e-3, 1e4), (1e-3, 1e2), (1e-3, 1e3))
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class BgNbd:
     def log_likelihood(self, x: Floats, t_x: Floats, age: Floats) -> float:
         """Sum over customers of the logarithm of the paper's equation (6)."""
         parameters = np.array([self.r, self.alpha, self.a, self.b])
-        return _log_likelihood(parameters, (x, t_x, age))[0]
+        return _likelihood_of((x, t_x, age))(parameters)[0]
 
     def probability_alive(self, x: Floats, t_x: Floats, age: Floats) -> Floats:
         """Fader, Hardie, Lee (2008), "Computing P(alive) Using the BG/NBD Model". A customer without a repeat
@@ -83,43 +83,63 @@ class BgNbd:
 
 def fit(x: Floats, t_x: Floats, age: Floats) -> BgNbd:
     """Maximum likelihood over customers with x repeat purchases, the last at t_x, observed until `age`."""
-    found = maximum_likelihood(_log_likelihood, (x, t_x, age), starts=_STARTS, bounds=_BOUNDS)
+    found = maximum_likelihood(_likelihood_of, (x, t_x, age), starts=_STARTS, bounds=_BOUNDS)
     return BgNbd(*(float(value) for value in found))
 
 
-def _log_likelihood(parameters: Floats, columns: Sequence[Floats]) -> tuple[float, Floats]:
-    """Equation (6), with its two terms added in logarithms, and its gradient in (r, α, a, b)."""
-    r, alpha, a, b = parameters
+def _likelihood_of(columns: Sequence[Floats]) -> Likelihood:
+    """Equation (6) in logarithms and its gradient in (r, α, a, b).
+
+    Who never repeated has the likelihood (α / (α + T))^r, and is counted by T; the gamma functions of the
+    others depend on x alone, and are counted by x.
+    """
     x, t_x, age = columns
-    repeated = x > 0
-    log_now = np.log(alpha + age)
-    log_last = np.log(alpha + t_x)
-    before_last = b + np.where(repeated, x, 1.0) - 1.0
-    alive = -(r + x) * log_now
-    gone = np.where(repeated, np.log(a) - np.log(before_last) - (r + x) * log_last, -np.inf)
-    together = np.logaddexp(alive, gone)
-    value = (
-        gammaln(r + x)
-        - gammaln(r)
-        + r * np.log(alpha)
-        + gammaln(a + b)
-        + gammaln(b + x)
-        - gammaln(b)
-        - gammaln(a + b + x)
-        + together
-    )
-    was_gone = np.exp(gone - together)
-    was_alive = 1.0 - was_gone
-    shared = psi(a + b) - psi(a + b + x)
-    gradient = np.array(
-        [
-            np.sum(psi(r + x) - psi(r) + np.log(alpha) - was_alive * log_now - was_gone * log_last),
-            np.sum(r / alpha - (r + x) * (was_alive / (alpha + age) + was_gone / (alpha + t_x))),
-            np.sum(shared + was_gone / a),
-            np.sum(shared + psi(b + x) - psi(b) - was_gone / before_last),
-        ]
-    )
-    return float(np.sum(value)), gradient
+    once = x == 0
+    silent_age, silent = np.unique(age[once], return_counts=True)
+    x, t_x, age = x[~once], t_x[~once], age[~once]
+    repeats, code, customers = np.unique(x, return_inverse=True, return_counts=True)
+
+    def likelihood(parameters: Floats) -> tuple[float, Floats]:
+        r, alpha, a, b = parameters
+        log_alpha = np.log(alpha)
+        silent_log = np.log(alpha + silent_age)
+        log_now, log_last = np.log(alpha + age), np.log(alpha + t_x)
+        # The logarithm of the ratio of the two terms of (6): gone after the last purchase, and alive.
+        gone = (np.log(a) - np.log(b + repeats - 1.0))[code] + (r + x) * (log_now - log_last)
+        was_gone = expit(gone)
+        together = np.logaddexp(0.0, gone) - (r + x) * log_now
+        by_count = (
+            gammaln(r + repeats)
+            - gammaln(r)
+            + gammaln(a + b)
+            + gammaln(b + repeats)
+            - gammaln(b)
+            - gammaln(a + b + repeats)
+        )
+        value = (
+            silent @ (r * (log_alpha - silent_log)) + customers @ (by_count + r * log_alpha) + together.sum()
+        )
+        log_mean = was_gone * log_last + (1.0 - was_gone) * log_now
+        inverse_mean = was_gone / (alpha + t_x) + (1.0 - was_gone) / (alpha + age)
+        gone_by_count = np.bincount(code, was_gone, len(repeats))
+        shared = customers @ (psi(a + b) - psi(a + b + repeats))
+        gradient = np.array(
+            [
+                silent @ (log_alpha - silent_log)
+                + customers @ (psi(r + repeats) - psi(r) + log_alpha)
+                - log_mean.sum(),
+                r * (silent @ (1.0 / alpha - 1.0 / (alpha + silent_age)))
+                + len(x) * r / alpha
+                - (r + x) @ inverse_mean,
+                shared + was_gone.sum() / a,
+                shared
+                + customers @ (psi(b + repeats) - psi(b))
+                - gone_by_count @ (1.0 / (b + repeats - 1.0)),
+            ]
+        )
+        return float(value), gradient
+
+    return likelihood
 
 
 def _by_distinct_rows(compute: Callable[..., Floats], *columns: Floats) -> Floats:

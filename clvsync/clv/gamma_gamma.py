@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln, psi
 
-from clvsync.clv.estimation import maximum_likelihood
+from clvsync.clv.estimation import Likelihood, maximum_likelihood
 from clvsync.clv.model import Floats
 
 _STARTS = ((1.0, 2.0, 1.0), (6.0, 4.0, 0.5), (3.0, 10.0, 4.0), (20.0, 1.5, 0.05))
@@ -28,7 +28,7 @@ class GammaGamma:
     v: float
 
     def log_likelihood(self, x: Floats, mean: Floats) -> float:
-        return _log_likelihood(np.array([self.p, self.q, self.v]), (x, mean))[0]
+        return _likelihood_of((x, mean))(np.array([self.p, self.q, self.v]))[0]
 
     @property
     def mean(self) -> float:
@@ -46,29 +46,31 @@ class GammaGamma:
 def fit(x: Floats, mean: Floats) -> GammaGamma:
     """Maximum likelihood over customers with x ≥ 1 purchases of a positive mean value."""
     unit = float(np.average(mean, weights=x))
-    p, q, v = maximum_likelihood(_log_likelihood, (x, mean / unit), starts=_STARTS, bounds=_BOUNDS)
+    p, q, v = maximum_likelihood(_likelihood_of, (x, mean / unit), starts=_STARTS, bounds=_BOUNDS)
     return GammaGamma(float(p), float(q), float(v) * unit)
 
 
-def _log_likelihood(parameters: Floats, columns: Sequence[Floats]) -> tuple[float, Floats]:
-    """The logarithm of the note's equation (1a), summed, and its gradient in (p, q, v)."""
-    p, q, v = parameters
+def _likelihood_of(columns: Sequence[Floats]) -> Likelihood:
+    """The logarithm of the note's equation (1a), summed, and its gradient in (p, q, v). The gamma functions
+    depend on x alone, and are counted by x."""
     x, mean = columns
-    total = v + x * mean
-    value = (
-        gammaln(p * x + q)
-        - gammaln(p * x)
-        - gammaln(q)
-        + q * np.log(v)
-        + (p * x - 1.0) * np.log(mean)
-        + p * x * np.log(x)
-        - (p * x + q) * np.log(total)
-    )
-    gradient = np.array(
-        [
-            np.sum(x * (psi(p * x + q) - psi(p * x) + np.log(mean) + np.log(x) - np.log(total))),
-            np.sum(psi(p * x + q) - psi(q) + np.log(v) - np.log(total)),
-            np.sum(q / v - (p * x + q) / total),
-        ]
-    )
-    return float(np.sum(value)), gradient
+    counts, customers = np.unique(x, return_counts=True)
+    spent, log_spent = x * mean, np.log(x * mean)
+    by_spent, constant = float(x @ log_spent), float(np.log(mean).sum())
+
+    def likelihood(parameters: Floats) -> tuple[float, Floats]:
+        p, q, v = parameters
+        log_total = np.log(v + spent)
+        by_count = gammaln(p * counts + q) - gammaln(p * counts) - gammaln(q) + q * np.log(v)
+        value = customers @ by_count + p * by_spent - constant - (p * x + q) @ log_total
+        shape = psi(p * counts + q)
+        gradient = np.array(
+            [
+                (customers * counts) @ (shape - psi(p * counts)) + by_spent - x @ log_total,
+                customers @ (shape - psi(q) + np.log(v)) - log_total.sum(),
+                len(x) * q / v - (p * x + q) @ (1.0 / (v + spent)),
+            ]
+        )
+        return float(value), gradient
+
+    return likelihood

@@ -1,4 +1,4 @@
-"""Fitting and scoring beside `lifetimes`, on CDNOW and on 100,000 simulated customers, in the same process."""
+"""Fitting and scoring beside `lifetimes`: CDNOW and 100,000 simulated customers, in one process."""
 
 from __future__ import annotations
 

@@ -45,8 +45,9 @@ def test_the_published_conditional_expectation() -> None:
 def test_the_gradient_is_the_slope() -> None:
     data = cdnow.calibration()[:3]
     at = np.array([0.5, 3.0, 1.4, 2.0])
-    value, gradient = bgnbd._log_likelihood(at, data)
-    slope = approx_fprime(at, lambda where: bgnbd._log_likelihood(where, data)[0], 1e-6)
+    likelihood = bgnbd._likelihood_of(data)
+    value, gradient = likelihood(at)
+    slope = approx_fprime(at, lambda where: likelihood(where)[0], 1e-6)
     assert gradient == pytest.approx(slope, rel=1e-3, abs=1e-2)
     assert value < 0
 
