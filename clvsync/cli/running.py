@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.command()(preview)
     app.command()(status)
     app.command()(runs)
+    app.command()(release)
 
 
 @answering
@@ -100,6 +101,21 @@ def runs(
         print_json({"runs": [report.to_json() for report in past]})
     else:
         tables.show_runs(past)
+
+
+@answering
+def release(
+    run: Annotated[str, typer.Argument(help="The held run, as `clvsync runs` shows it.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Let the next run of a held run's sync pass the brakes, because what held it is right."""
+    from clvsync.sync.business import Business
+
+    with Business.open(read_config(config)) as business:
+        business.release(run)
+    if as_json:
+        print_json({"released": run})
 
 
 def exit_code(reports: list[RunReport]) -> ExitCode:

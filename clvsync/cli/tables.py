@@ -41,31 +41,40 @@ def show_runs(reports: Sequence[RunReport]) -> None:
     if not reports:
         console().print("No runs yet.")
         return
+    shown = [name for name in _SHOWN if any(report.counts.get(name) for report in reports)]
     table = Table(box=None, pad_edge=False)
-    table.add_column("run", no_wrap=True)
-    table.add_column("sync")
-    table.add_column("status")
-    table.add_column("read", justify="right")
-    for name in _SHOWN:
+    table.add_column("sync", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("read", justify="right", no_wrap=True)
+    for name in shown:
         table.add_column(name.replace("_", " "), justify="right")
-    table.add_column("value sent", justify="right")
+    table.add_column("value sent", justify="right", no_wrap=True)
+    table.add_column("run", no_wrap=True, style="dim")
     for report in reports:
         colour = _STATUS_COLOURS.get(report.status, "white")
         table.add_row(
-            report.run_id,
             report.sync,
             f"[{colour}]{report.status}[/]",
             f"{report.counts.get('read', 0):,}",
-            *(f"{report.counts[name]:,}" if report.counts.get(name) else "" for name in _SHOWN),
+            *(f"{report.counts[name]:,}" if report.counts.get(name) else "" for name in shown),
             amounts(report.value_sent),
+            report.run_id,
         )
     console().print(table)
     for report in reports:
+        lines = []
+        if report.earlier:
+            lines.append("of earlier runs: " + _listed(report.earlier))
         if report.reasons:
-            why = ", ".join(f"{reason} {rows:,}" for reason, rows in sorted(report.reasons.items()))
-            console().print(f"{report.sync}: {why}", highlight=False)
+            lines.append(_listed(report.reasons))
         if report.message:
-            console().print(f"[yellow]{report.sync}[/]: {escape(report.message)}", highlight=False)
+            lines.append(f"[yellow]{escape(report.message)}[/]")
+        for line in lines:
+            console().print(f"[dim]{report.sync}[/] {line}", highlight=False)
+
+
+def _listed(rows_by_name: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {rows:,}" for name, rows in sorted(rows_by_name.items()))
 
 
 def show_preview(seen: Preview) -> None:
@@ -177,12 +186,9 @@ def show_story(story: Story) -> None:
 
 def remedy(reason: str | None) -> str:
     """What to do about a reason of ours."""
-    from connectors.types import Reason
+    from clvsync.plan import remedy_of
 
-    try:
-        return Reason(reason).remedy if reason else ""
-    except ValueError:
-        return Reason.REFUSED_BY_PLATFORM.remedy
+    return remedy_of(reason) if reason else ""
 
 
 def amounts(by_currency: Mapping[str, Decimal]) -> str:

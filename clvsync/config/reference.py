@@ -18,10 +18,10 @@ _INTRODUCTION = """\
 # The configuration
 
 One YAML file, `clvsync.yaml`; [clvsync.example.yaml](clvsync.example.yaml) is one to start from. Unknown keys
-are errors that name the nearest known key, with the line. `${NAME}` takes a value from the environment or from
-`.env` beside the file (the environment wins); `${file:PATH}` takes the content of a secret file. Paths are
-relative to the file. Durations are written like `365 days` or `4 hours`, shares like `10%` or `0.1`, limits as
-an amount or a percentile such as `p99`. `clvsync schema` prints the JSON Schema for an editor.
+are errors that name the nearest known key, with the line. `${NAME}` takes a value from the environment or
+from `.env` beside the file (the environment wins); `${file:PATH}` takes the content of a secret file. Paths
+are relative to the file. Durations are written like `365 days` or `4 hours`, shares like `10%` or `0.1`,
+limits as an amount or a percentile such as `p99`. `clvsync schema` prints the JSON Schema for an editor.
 
 This page is made from the code by `python -m clvsync.config.reference`; a test keeps the two together.
 """

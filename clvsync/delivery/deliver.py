@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pyarrow as pa
@@ -19,6 +19,8 @@ from connectors.types import CONVERSION, MEMBER, Action, Destination, Kind, Reas
 
 _WAITING_PER_THREAD = 2
 """Written batches that wait for a thread, so that none idles while the next one is written."""
+
+_REFUSED_AT_ONCE = 5_000
 
 
 def deliver(
@@ -60,6 +62,20 @@ def deliver(
         for future in waiting:
             future.result()
     return sender.delivered
+
+
+def keep_refused(ledger: Ledger, run: Run, rows: Table, reasons: Sequence[str]) -> None:
+    """Keep rows (ROWS' columns) that eligibility refused, so that a person can find them.
+
+    Their fingerprint is left out: what stands against a row may pass without the row changing.
+    """
+    unknown = pa.nulls(len(rows), pa.int64())
+    place = rows.column_names.index("fingerprint")
+    kept = rows.set_column(place, "fingerprint", unknown).select(ROWS.names).cast(ROWS)
+    for start in range(0, len(kept), _REFUSED_AT_ONCE):
+        part = kept.slice(start, _REFUSED_AT_ONCE)
+        refusals = [Refusal(reason) for reason in reasons[start : start + len(part)]]
+        ledger.record_rejections(run, Action.ADD, part, refusals)
 
 
 def _requests(sender: Sender, changes: Iterable[Table]) -> Iterator[tuple[Action, Table, Table]]:

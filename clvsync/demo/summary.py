@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clvsync.demo.market import Floats
-from connectors.types import Reason
+from clvsync.plan import remedy_of
 
 Run = Mapping[str, Any]
 """One run in the shape of `clvsync run --json`."""
@@ -149,6 +149,10 @@ def outcomes_table(passes: Sequence[Pass]) -> Table:
         table.add_row(Text(part.title, style="bold"))
         for run in part.runs:
             table.add_row(_sync_cell(run), _count(run, "read"), *(_count(run, name) for name in OUTCOMES))
+            if earlier := run.get("earlier"):
+                # What an earlier run left pending and this one found decided.
+                settled = [Text(f"{earlier[name]:,}" if earlier.get(name) else "") for name in OUTCOMES]
+                table.add_row(Text("  of earlier runs"), "", *settled, style="dim")
     return table
 
 
@@ -176,21 +180,14 @@ def reasons_table(passes: Sequence[Pass]) -> Table | None:
             Text(sync if sync != shown else ""),
             Text(_words(reason)),
             *(_number(found.get(number, 0)) for number in range(len(passes))),
-            Text(remedy(reason)),
+            Text(remedy_of(reason)),
         )
         shown = sync
     return table
 
 
-def remedy(reason: str) -> str:
-    """What to do about a reason; the platform's own reasons have none of ours."""
-    if reason in set(Reason):
-        return Reason(reason).remedy
-    return "The platform's own word: `clvsync rejects list` shows what it said."
-
-
 def _words(reason: str) -> str:
-    return reason.replace("_", " ") if reason in set(Reason) else reason
+    return reason.replace("_", " ")
 
 
 def values_picture(sent: SentValues) -> RenderableType:

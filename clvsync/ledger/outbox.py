@@ -46,7 +46,7 @@ ROWS = pa.schema(
         pa.field("updated_at", INSTANT, nullable=False),
     ]
 )
-"""What the ledger keeps of a row. `fingerprint` is required but for removals."""
+"""What the ledger keeps of a row. `fingerprint` is required but for removals and rows that are not sent."""
 
 
 class Doubt(StrEnum):
@@ -99,7 +99,7 @@ class Outbox(Store):
             self._upsert_rows(connection, run, action, rows, refusals=refusals)
 
     def mark_sent(self, batch: Batch, run: Run) -> None:
-        """The batch is about to leave, on besmaller of `run`. Raises OutOfTurn where it may not."""
+        """The batch is about to leave, on behalf of `run`. Raises OutOfTurn where it may not."""
         now = self._clock()
         running = exists().where(runs.c.id == run.id, runs.c.status == RunStatus.RUNNING)
         with self._write() as connection:
@@ -287,7 +287,7 @@ class Outbox(Store):
         refusals: Sequence[Refusal] | None = None,
     ) -> None:
         """Insert or overwrite entries, but none that is newer, unsettled or bound to another event id."""
-        columns = _columns(rows, action)
+        columns = _columns(rows, action, sent=refusals is None)
         if refusals is not None:
             columns["reason"] = [str(each.reason) for each in refusals]
             columns["words"] = [each.words[:_MAX_WORDS] for each in refusals]
@@ -373,7 +373,7 @@ _ENTRY_UPDATE = update(entries).where(
 )
 
 
-def _columns(rows: Table, action: Action) -> dict[str, list[Any]]:
+def _columns(rows: Table, action: Action, *, sent: bool) -> dict[str, list[Any]]:
     rows = rows.select(ROWS.names).cast(ROWS)
     columns = {name: rows[name] for name in ROWS.names}
     columns["value"] = money_column(columns["value"])
@@ -381,7 +381,7 @@ def _columns(rows: Table, action: Action) -> dict[str, list[Any]]:
     columns["updated_at"] = instant_column(columns["updated_at"])
     if action is Action.REMOVE:
         columns["fingerprint"] = pa.nulls(len(rows), pa.int64())
-    elif columns["fingerprint"].null_count:
+    elif sent and columns["fingerprint"].null_count:
         raise ValueError("a row to be added or restated needs a fingerprint")
     return {name: column.to_pylist() for name, column in columns.items()}
 

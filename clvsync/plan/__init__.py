@@ -2,7 +2,7 @@
 
 from clvsync.plan.brakes import Judgement, Limits, judge
 from clvsync.plan.counts import OUTCOMES, Counts, Miscounted
-from clvsync.plan.difference import ACTIONS, Plan, Remark, Rules, Tolerance, Verdict, difference
+from clvsync.plan.difference import ACTIONS, Plan, Remark, Rules, Tolerance, Verdict, difference, remedy_of
 
 __all__ = [
     "ACTIONS",
@@ -18,4 +18,5 @@ __all__ = [
     "Verdict",
     "difference",
     "judge",
+    "remedy_of",
 ]

@@ -49,6 +49,29 @@ class Remark(StrEnum):
     RESTATE_TO_ZERO = "restate_to_zero"
     NOT_SETTLED = "not_settled"
 
+    @property
+    def remedy(self) -> str:
+        """What a person can do about it, in one sentence."""
+        return _REMEDIES[self]
+
+
+_REMEDIES = {
+    Remark.DUPLICATE_KEY: "Make the mapped key unique; the newest row of each key counts until then.",
+    Remark.OLDER_THAN_LEDGER: "Nothing to do: what was sent is newer.",
+    Remark.NOT_RESTATABLE: "Nothing to do: this platform takes no second value for an event.",
+    Remark.RESTATE_WINDOW_OVER: "Nothing to do: the value moved too long after the conversion to be restated.",
+    Remark.RESTATE_TO_ZERO: "Set restate.to_zero if a value of 0 is meant; it can never be changed again.",
+    Remark.NOT_SETTLED: "Nothing to do: the platform has not decided about what was sent before.",
+}
+
+
+def remedy_of(reason: str) -> str:
+    """What a person can do about a reason, whether the plan gave it, a destination or the platform."""
+    for kind in (Reason, Remark):
+        if reason in set(kind):
+            return kind(reason).remedy
+    return Reason.REFUSED_BY_PLATFORM.remedy
+
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
@@ -146,8 +169,8 @@ def difference(workspace: Any, ledger: BatchReader, rules: Rules, now: datetime)
     id; the others are skipped as duplicates.
 
     `plan(key, event_id, fingerprint, value, currency, event_time, updated_at, verdict, reason, action,
-    previous_value, previous_currency, absent)` has every row but those that are unchanged without a remark.
-    `action` is NULL where there is nothing to do; absent rows are known from the ledger alone.
+    previous_value, previous_currency, absent, present, ledger_reason)` has every row but those that are
+    unchanged without a remark. `action` is NULL where there is nothing to do; absent rows are known from the ledger alone.
 
     Raises FixConfiguration where keys or event ids look like e-mail addresses.
     """
@@ -273,6 +296,13 @@ def _plan_statement(rules: Rules, now: datetime) -> str:
             SELECT *, {differing} AS bar, {differs} AS differs,
                 coalesce(barred, '') = '{Reason.NO_CONSENT}' AS withdrawn
             FROM joined
+        ), remarkable AS (
+            -- Most rows of most runs end here; what follows is dear.
+            SELECT * FROM remarked
+            WHERE NOT (
+                state = 'accepted' AND NOT absent AND NOT differs
+                AND (barred IS NULL OR barred IN ({rejecting}))
+            )
         ), judged AS (
             SELECT *, CASE
                 WHEN key IS NULL OR key = '' THEN ['rejected', '{Reason.MISSING_KEY}']
@@ -302,13 +332,14 @@ def _plan_statement(rules: Rules, now: datetime) -> str:
                     ELSE ['unchanged', bar] END
                 WHEN older THEN ['skipped', '{Remark.OLDER_THAN_LEDGER}']
                 ELSE ['{first}', NULL] END AS judgement
-            FROM remarked
+            FROM remarkable
         )
         SELECT
             key, event_id, fingerprint, value, currency, event_time, updated_at,
             judgement[1] AS verdict, judgement[2] AS reason,
             CASE judgement[1] {actions} END AS action,
-            CAST(previous * 0.0001 AS DECIMAL(18, 4)) AS previous_value, previous_currency, absent, present
+            CAST(previous * 0.0001 AS DECIMAL(18, 4)) AS previous_value, previous_currency, absent, present,
+            said AS ledger_reason
         FROM judged
         WHERE judgement IS NOT NULL AND NOT (judgement[1] = 'unchanged' AND judgement[2] IS NULL)
     """

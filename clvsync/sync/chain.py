@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from clvsync.clv.scoring import Scorer
 from clvsync.connections import open_destination
-from clvsync.delivery import deliver, poll, recover
+from clvsync.delivery import deliver, keep_refused, poll, recover
 from clvsync.ledger import Busy, Decision, Run, RunStatus
 from clvsync.plan import OUTCOMES, Counts, Judgement, Limits, Plan, difference, judge
 from clvsync.sync import changes, scoring, staging
@@ -34,6 +35,17 @@ log = logging.getLogger("clvsync.sync")
 
 _NO_STREAM = -1
 """Of a sync that never ran: it has no entries."""
+
+
+class Fault(ConnectorError):
+    """A fault of clvsync itself. Names the kind of error alone: its text may hold what a row held."""
+
+    def __init__(self, sync: str, fault: Exception) -> None:
+        super().__init__(
+            f"sync {sync}",
+            f"the run ended in a fault of clvsync itself ({type(fault).__name__})",
+            "The log has the place; report it. What was written is sent by the next run.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,12 @@ class Pass:
             if run is None:
                 return self._unstarted(sync, destination, error)
             return self._finish(run, RunStatus.FAILED, Counts(), message=str(error), error=error)
+        except Exception as fault:
+            told = Fault(sync.name, fault)
+            log.error("%s\n%s", told, "".join(traceback.format_tb(fault.__traceback__)))
+            if run is None:
+                return self._unstarted(sync, destination, told)
+            return self._finish(run, RunStatus.FAILED, Counts(), message=str(told), error=told)
         finally:
             destination.close()
 
@@ -165,6 +183,7 @@ class Pass:
             why = f"{planned.judgement} Nothing was sent. If this is right: clvsync release {run.id}"
             held = planned.plan.held("held_by_brake")
             return self._finish(run, RunStatus.HELD, held, planned, earlier=earlier, message=why)
+        self._keep_refused(run)
         stream = stream_of(self, sync, destination)
         delivered = deliver(
             ledger,
@@ -181,6 +200,18 @@ class Pass:
         status = RunStatus.DONE if error is None else RunStatus.FAILED
         message = str(error) if error else ""
         return self._finish(run, status, counts, planned, earlier=earlier, message=message, error=error)
+
+    def _keep_refused(self, run: Run) -> None:
+        """Rows refused by eligibility, as far as the ledger does not hold them for the same reason."""
+        found = self.workspace.execute(
+            """
+            SELECT key, event_id, fingerprint, value, currency, event_time, updated_at, reason FROM plan
+            WHERE verdict = 'rejected' AND key <> '' AND NOT absent
+                AND reason IS DISTINCT FROM ledger_reason
+            """
+        ).to_arrow_table()
+        if found.num_rows:
+            keep_refused(self.business.ledger, run, found, found["reason"].to_pylist())
 
     def _released(self, run: Run) -> bool:
         """Whether a person has released the stream's last run, which the brakes held."""

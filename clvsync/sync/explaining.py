@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from clvsync.config.sections import ConversionsSync, Sync
 from clvsync.connections import open_destination
+from clvsync.plan import remedy_of
 from clvsync.sync import staging
 from clvsync.sync.streams import stream_of
 from connectors.errors import ConnectorError, FixConfiguration
-from connectors.types import Reason
 
 if TYPE_CHECKING:
     from clvsync.ledger import Entry
@@ -120,10 +120,13 @@ def _worth(scores: Mapping[str, Any], model: Any, business: Business) -> Iterato
         f"Realised so far {_amount(realised, currency)} (margin {clv.margin:.0%} of net revenue, "
         f"discounted at {clv.discount_rate:.0%} a year to the first order)."
     )
-    yield (
-        f"Still expected until {days} days after the first order "
-        f"{_amount(total - realised, currency)}: total CLV {_amount(total, currency)}."
-    )
+    if scores["days_since_first_order"] > days:
+        yield f"The {days} days after the first order are over: total CLV {_amount(total, currency)}."
+    else:
+        yield (
+            f"Still expected until {days} days after the first order "
+            f"{_amount(total - realised, currency)}: total CLV {_amount(total, currency)}."
+        )
     residual = _amount(scores["residual_clv"], currency)
     yield f"Expected over the {days} days from now: residual CLV {residual}."
     if scores["probability_alive"] is not None:
@@ -172,7 +175,7 @@ def _now(one_pass: Pass, sync: Sync, destination: Any, customer: str) -> Iterato
         value = _amount(row["value"], row["currency"])
         policy = f" by policy {sync.value.policy}" if isinstance(sync, ConversionsSync) else ""
         if row["reason"]:
-            yield f"Now: {what} may not go: {row['reason']}. {_remedy(row['reason'])}"
+            yield f"Now: {what} may not go: {row['reason']}. {remedy_of(row['reason'])}"
         else:
             yield f"Now: {what} is worth {value}{policy}."
 
@@ -203,13 +206,6 @@ def _entry_facts(entry: Entry) -> dict[str, Any]:
         "words": entry.words,
         "last_sent_at": entry.last_sent_at,
     }
-
-
-def _remedy(reason: str) -> str:
-    try:
-        return Reason(reason).remedy
-    except ValueError:
-        return ""
 
 
 def _amount(value: Any, currency: str) -> str:

@@ -106,17 +106,19 @@ def _fit(one_pass: Pass) -> tuple[Scorer, Model]:
 
 
 def _readable(kept: dict[str, Any]) -> dict[str, Any]:
-    """Parameters by dotted name, tables of effects left out."""
+    """Parameters by dotted name: each model's own, once, rounded; without terms and tables of levels."""
     out: dict[str, Any] = {}
 
     def walk(prefix: str, value: Any) -> None:
         if isinstance(value, dict):
             for name, inner in value.items():
-                walk(f"{prefix}.{name}" if prefix else str(name), inner)
+                if name not in ("terms", "levels", "repeat", "model"):
+                    walk(f"{prefix}.{name}" if prefix else str(name), inner)
         elif isinstance(value, float):
             out[prefix] = round(value, 4)
-        elif isinstance(value, str | int | bool) or value is None:
+        elif isinstance(value, str | int) or value is None:
             out[prefix] = value
 
-    walk("", kept)
+    for role in ("acquisition", "existing"):
+        walk(str(kept[role]["model"]), kept[role])
     return out

@@ -64,7 +64,8 @@ def _conversions(one_pass: Pass, sync: ConversionsSync, destination: Destination
     acquisition = sync.carries == "acquisition"
     since = None
     if (reach := destination.capabilities.reach) is not None:
-        since = one_pass.now - max(reach, restate.within) - OVERLAP
+        wanted = max(reach, restate.within) if destination.capabilities.restates else reach
+        since = one_pass.now - wanted - OVERLAP
     margin = float(one_pass.business.config.clv.margin)
 
     def query(one_pass: Pass, *, in_clear: bool, keys: Sequence[str] | None) -> Any:
