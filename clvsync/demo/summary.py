@@ -187,7 +187,8 @@ def reasons_table(passes: Sequence[Pass]) -> Table | None:
 
 
 def _words(reason: str) -> str:
-    return reason.replace("_", " ")
+    """Our reasons in words; the platforms' own, in capitals, as they are."""
+    return reason if reason.isupper() else reason.replace("_", " ")
 
 
 def values_picture(sent: SentValues) -> RenderableType:

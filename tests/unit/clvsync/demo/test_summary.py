@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from clvsync.demo.summary import OUTCOMES, Pass, SentValues, remedy, show, spread
+from clvsync.demo.summary import OUTCOMES, Pass, SentValues, show, spread
+from clvsync.plan import Remark, remedy_of
 from connectors.types import Reason
 
 WIDTH = 100
@@ -71,9 +72,16 @@ def test_reasons_come_with_their_count_in_each_pass_and_the_remedy() -> None:
     assert Reason.NO_CONSENT.remedy.split()[0] in line_with(text, "no consent")
 
 
-@pytest.mark.parametrize("reason", list(Reason))
-def test_every_reason_of_ours_has_its_remedy(reason: Reason) -> None:
-    assert remedy(str(reason)) == reason.remedy
+@pytest.mark.parametrize("reason", [*Reason, *Remark])
+def test_every_reason_of_ours_has_its_remedy(reason: Reason | Remark) -> None:
+    assert remedy_of(str(reason)) == reason.remedy
+
+
+def test_earlier_rows_that_were_settled_have_a_line_of_their_own() -> None:
+    text = printed(
+        [Pass("Second run", [{**run("one", read=3, unchanged=3), "earlier": {"accepted": 347}}])], []
+    )
+    assert "347" in line_with(text, "of earlier runs")
 
 
 def test_no_reasons_no_table() -> None:
