@@ -47,7 +47,7 @@ class Played:
 
 
 def play(folder: Path, *, customers: int, say: Callable[[str], None], tell: Progress) -> Played:
-    """Play it in `folder`; what an earlier demo left there is replaced. `say` gets a sentence at each step."""
+    """Play it in `folder`, in place of what an earlier demo left there. `say` gets a sentence at each step."""
     from connectors.sandbox.server import Sandbox
 
     folder = folder.absolute()
