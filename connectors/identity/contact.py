@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -9,6 +11,9 @@ from connectors.identity.hashing import keep_hashed
 from connectors.identity.places import countries
 from connectors.identity.text import clean, each_distinct, lower, strings
 from connectors.types import Array
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 # One @, a host of at least two labels, nothing that only a quoted local part or a list of addresses has.
 # Dots may repeat in the local part: some operators have issued such addresses.
@@ -43,7 +48,8 @@ def phones(column: Array, country_column: Array | None = None, default_region: s
 
     A national number is read in the row's country (anything that `countries` understands) or, where the row
     has none, in `default_region`; without either only international numbers ("+…" or "00…") are read.
-    A country that is not understood is not replaced by the default.
+    A country that is not understood is not replaced by the default, and a number that could be read in two
+    ways is not read at all.
     """
     numbers = clean(column)
     default = countries(pa.array([default_region], pa.string()))[0]
@@ -66,6 +72,21 @@ def _e164(keyed: str) -> str | None:
         number = phonenumbers.parse(text, region or None)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_valid_number(number):
+    if not phonenumbers.is_valid_number(number) or _may_be_international(text, number):
         return None
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _may_be_international(text: str, national: PhoneNumber) -> bool:
+    """True where a number without "+" is valid as national and, as another number, with its country's code
+    read from its first digits ("491771234567" in Germany)."""
+    import phonenumbers
+
+    digits = phonenumbers.normalize_digits_only(text)
+    if text.startswith("+") or not digits.startswith(str(national.country_code)):
+        return False
+    try:
+        other = phonenumbers.parse(f"+{digits}")
+    except phonenumbers.NumberParseException:
+        return False
+    return phonenumbers.is_valid_number(other) and other.national_number != national.national_number
