@@ -10,6 +10,7 @@ from datetime import timedelta
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from clvsync.ledger.holder import has_ended
 from clvsync.ledger.outbox import OutOfTurn
 from clvsync.ledger.schema import leases
 from clvsync.ledger.store import Store
@@ -53,9 +54,10 @@ class Leases(Store):
 
     @contextmanager
     def lease(self, sync: str, holder: str, ttl: timedelta = timedelta(seconds=45)) -> Iterator[Lease]:
-        """Hold `sync` while the block runs. `holder` names this very process, not its kind.
+        """Hold `sync` while the block runs. `holder` names this very process (see `holder`), not its kind.
 
-        Raises Busy, with the time that is left, while another holds it.
+        Raises Busy, with the time that is left, while another holds it. One that has died on this machine
+        holds nothing any more; one on another machine, until its time is up.
         """
         self._take(sync, holder, ttl)
         lease, stop = Lease(sync, holder), threading.Event()
@@ -73,13 +75,16 @@ class Leases(Store):
 
     def _take(self, sync: str, holder: str, ttl: timedelta) -> None:
         now = self._clock()
-        statement = self._upsert(leases).values(sync=sync, holder=holder, expires_at=now + ttl)
-        statement = statement.on_conflict_do_update(
-            index_elements=[leases.c.sync],
-            set_={"holder": statement.excluded.holder, "expires_at": statement.excluded.expires_at},
-            where=or_(leases.c.expires_at <= now, leases.c.holder == holder),
-        )
         with self._write() as connection:
+            held = connection.scalar(select(leases.c.holder).where(leases.c.sync == sync))
+            # Who can be seen to be dead need not be waited for.
+            replaced = [holder, held] if held is not None and has_ended(held) else [holder]
+            statement = self._upsert(leases).values(sync=sync, holder=holder, expires_at=now + ttl)
+            statement = statement.on_conflict_do_update(
+                index_elements=[leases.c.sync],
+                set_={"holder": statement.excluded.holder, "expires_at": statement.excluded.expires_at},
+                where=or_(leases.c.expires_at <= now, leases.c.holder.in_(replaced)),
+            )
             connection.execute(statement)
             row = connection.execute(select(leases).where(leases.c.sync == sync)).one()
         if row.holder != holder:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hmac
-import os
-import secrets
-import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from clvsync.config.sections import Config, Sync
 from clvsync.connections import open_source
 from clvsync.ledger import Entry, Ledger
+from clvsync.ledger.holder import this_process
 from clvsync.sync.report import RunReport
 from connectors.errors import FixConfiguration
 from connectors.types import Source
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from clvsync.sync.status import SyncStatus
 
 Clock = Callable[[], datetime]
+Sleep = Callable[[float], None]
 _SQLITE = "sqlite:///"
 
 
@@ -45,23 +45,25 @@ def never() -> bool:
 
 
 class Business:
-    """Close it when done. `holder` names this process where it leases a sync."""
+    """Close it when done. `holder` names this process where it leases a sync; `sleep` waits before a request
+    is tried again."""
 
-    def __init__(self, config: Config, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, config: Config, ledger: Ledger, clock: Clock, sleep: Sleep = time.sleep) -> None:
         self.config = config
         self.ledger = ledger
         self.clock = clock
-        self.holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(3)}"
+        self.sleep = sleep
+        self.holder = this_process()
 
     @classmethod
     @contextmanager
-    def open(cls, config: Config, clock: Clock = utc_now) -> Iterator[Business]:
+    def open(cls, config: Config, clock: Clock = utc_now, sleep: Sleep = time.sleep) -> Iterator[Business]:
         """The ledger is opened, and brought forward, at once; the warehouse when it is first read."""
         if config.state.url.startswith(_SQLITE):
             Path(config.state.url.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = config.state.key.get_secret_value().encode() if config.state.key else None
         with Ledger.open(config.state.url, key, clock) as ledger:
-            business = cls(config, ledger, clock)
+            business = cls(config, ledger, clock, sleep)
             try:
                 yield business
             finally:
