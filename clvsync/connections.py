@@ -48,6 +48,7 @@ def open_destination(config: Config, sync: Sync) -> Destination:
                 lookback=sync.click_window,
                 first_poll=_present(config.accounts.google).first_poll,
                 allow_zero_restatement=sync.restate.to_zero,
+                sent_by_site=sync.sent_by == "site",
             )
         case MetaEventsSync():
             from connectors.meta.events import MetaEvents

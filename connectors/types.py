@@ -109,6 +109,7 @@ class Reason(StrEnum):
     CLICK_TOO_OLD = "click_too_old"
     BEFORE_CLICK = "before_click"
     IN_FUTURE = "in_future"
+    TOO_RECENT = "too_recent"
     NO_VALUE = "no_value"
     UNKNOWN_CURRENCY = "unknown_currency"
     MISSING_KEY = "missing_key"
@@ -126,7 +127,9 @@ class Reason(StrEnum):
         return self not in _SKIPS
 
 
-_SKIPS = frozenset({Reason.NO_CONSENT, Reason.NO_IDENTIFIER, Reason.NO_CLICK_OR_IDENTIFIER})
+_SKIPS = frozenset(
+    {Reason.NO_CONSENT, Reason.NO_IDENTIFIER, Reason.NO_CLICK_OR_IDENTIFIER, Reason.TOO_RECENT}
+)
 
 _REMEDIES: Mapping[Reason, str] = {
     Reason.NO_CONSENT: "Nothing to do: the person has not agreed. If consent is kept elsewhere, map it.",
@@ -137,6 +140,7 @@ _REMEDIES: Mapping[Reason, str] = {
     Reason.CLICK_TOO_OLD: "The click is outside the conversion action's look-back window; lengthen it there.",
     Reason.BEFORE_CLICK: "Check the time zones of the order time and the click time.",
     Reason.IN_FUTURE: "Check the time zone of the event time, or correct the row.",
+    Reason.TOO_RECENT: "Nothing to do: it goes once the platform has had time to take in the site's event.",
     Reason.NO_VALUE: "Check the value policy's floor, or the order's value.",
     Reason.UNKNOWN_CURRENCY: "Correct the currency column to an ISO 4217 code.",
     Reason.MISSING_KEY: "Fill the columns that this kind of event needs (docs name them for each platform).",

@@ -59,7 +59,7 @@ _REMEDIES = {
     Remark.DUPLICATE_KEY: "Make the mapped key unique; the newest row of each key counts until then.",
     Remark.OLDER_THAN_LEDGER: "Nothing to do: what was sent is newer.",
     Remark.NOT_RESTATABLE: "Nothing to do: this platform takes no second value for an event.",
-    Remark.RESTATE_WINDOW_OVER: "Nothing to do: the value moved too long after the conversion to be restated.",
+    Remark.RESTATE_WINDOW_OVER: "Nothing to do: it is too long after the conversion to restate it.",
     Remark.RESTATE_TO_ZERO: "Set restate.to_zero if a value of 0 is meant; it can never be changed again.",
     Remark.NOT_SETTLED: "Nothing to do: the platform has not decided about what was sent before.",
 }
@@ -90,7 +90,8 @@ class Rules:
     `restate_to_zero`: platforms that take a zero as a retraction never adjust the row again, so it has to be
     wanted. `resends`: sending a row again under its id is safe at any time, so that a doubtful row whose
     value has moved can be sent again. `sent_by_site`: the platform has each event from the site already, so
-    that the first thing to do about it, where the destination restates, is a restatement.
+    that the first thing to do about it, where the destination restates, is a restatement, with a
+    restatement's limits.
     """
 
     tolerance: Tolerance = field(default_factory=Tolerance)
@@ -170,7 +171,8 @@ def difference(workspace: Any, ledger: BatchReader, rules: Rules, now: datetime)
 
     `plan(key, event_id, fingerprint, value, currency, event_time, updated_at, verdict, reason, action,
     previous_value, previous_currency, absent, present, ledger_reason)` has every row but those that are
-    unchanged without a remark. `action` is NULL where there is nothing to do; absent rows are known from the ledger alone.
+    unchanged without a remark. `action` is NULL where there is nothing to do; absent rows are known from the
+    ledger alone.
 
     Raises FixConfiguration where keys or event ids look like e-mail addresses.
     """
@@ -267,7 +269,9 @@ def _plan_statement(rules: Rules, now: datetime) -> str:
             WHEN {zero} THEN '{Remark.RESTATE_TO_ZERO}' END"""
         doing = Verdict.RESTATE
         differs = "moved"
-    first = Verdict.RESTATE if rules.sent_by_site and rules.restates else Verdict.SEND
+    first = f"['{Verdict.SEND}', NULL]"
+    if rules.sent_by_site and rules.restates:
+        first = f"CASE WHEN bar IS NULL THEN ['{Verdict.RESTATE}', NULL] ELSE ['{Verdict.SKIPPED}', bar] END"
     joined = "FULL" if rules.removes else "LEFT"
     actions = " ".join(f"WHEN '{verdict}' THEN '{action}'" for verdict, action in ACTIONS.items())
     return f"""
@@ -327,11 +331,11 @@ def _plan_statement(rules: Rules, now: datetime) -> str:
                 WHEN barred IS NOT NULL THEN ['skipped', barred]
                 WHEN state = 'rejected' THEN CASE
                     WHEN older OR NOT (moved OR changed) THEN ['rejected', said]
-                    WHEN NOT present THEN ['{first}', NULL]
+                    WHEN NOT present THEN {first}
                     WHEN bar IS NULL THEN ['{doing}', NULL]
                     ELSE ['unchanged', bar] END
                 WHEN older THEN ['skipped', '{Remark.OLDER_THAN_LEDGER}']
-                ELSE ['{first}', NULL] END AS judgement
+                ELSE {first} END AS judgement
             FROM remarkable
         )
         SELECT

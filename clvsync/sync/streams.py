@@ -62,6 +62,7 @@ def _conversions(one_pass: Pass, sync: ConversionsSync, destination: Destination
 
     restate = sync.restate if isinstance(sync, GoogleConversionsSync) else Restate()
     acquisition = sync.carries == "acquisition"
+    by_site = sync.sent_by == "site"
     since = None
     if (reach := destination.capabilities.reach) is not None:
         wanted = max(reach, restate.within) if destination.capabilities.restates else reach
@@ -87,9 +88,10 @@ def _conversions(one_pass: Pass, sync: ConversionsSync, destination: Destination
         rules=Rules.of(
             destination.capabilities,
             Tolerance(relative=restate.after),
-            restate=acquisition,
+            restate=acquisition or by_site,
             restate_window=restate.within,
             restate_to_zero=restate.to_zero,
+            sent_by_site=by_site,
         ),
         query=query,
         valuer=lambda one_pass: _policy(one_pass, sync.name, sync.value, acquisition=acquisition),

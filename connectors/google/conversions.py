@@ -42,9 +42,10 @@ class GoogleConversions:
 
     `lookback` is the action's click-through look-back window; `default_region` the country (ISO 3166-1) in
     which phone numbers and addresses without one are read; `first_poll` how long to wait before asking what
-    became of a request. A conversion restated to 0 can never be restated again
-    (support.google.com/google-ads/answer/7686447), so that is refused unless `allow_zero_restatement`.
-    Raises FixConfiguration where one of them cannot be right.
+    became of a request; `sent_by_site`: the site's tag records the conversions, which are then only restated,
+    and only those that it can have recorded (see eligibility). A conversion restated to 0 can never be
+    restated again (support.google.com/google-ads/answer/7686447), so that is refused unless
+    `allow_zero_restatement`. Raises FixConfiguration where one of them cannot be right.
     """
 
     kind = Kind.CONVERSIONS
@@ -59,6 +60,7 @@ class GoogleConversions:
         lookback: timedelta = facts.LONGEST_CLICK_LOOKBACK,
         first_poll: timedelta = facts.FIRST_STATUS_POLL,
         allow_zero_restatement: bool = False,
+        sent_by_site: bool = False,
         clock: Callable[[], datetime] = _system_clock,
     ) -> None:
         self.account = account
@@ -78,6 +80,7 @@ class GoogleConversions:
             reach=facts.UPLOAD_WINDOW,
         )
         self._allow_zero_restatement = allow_zero_restatement
+        self._sent_by_site = sent_by_site
         self._clock = clock
         self._refuse_wrong_settings()
 
@@ -86,7 +89,13 @@ class GoogleConversions:
 
     def eligibility(self, rows: Table, now: datetime) -> Array:
         """See connectors.google.eligibility."""
-        return eligibility.conversions(rows, now, lookback=self.lookback, default_region=self.default_region)
+        return eligibility.conversions(
+            rows,
+            now,
+            lookback=self.lookback,
+            default_region=self.default_region,
+            sent_by_site=self._sent_by_site,
+        )
 
     def shape(self, rows: Table, now: datetime) -> Shaped:  # noqa: ARG002 - no rule here depends on the time
         """CONVERSION rows → events.WIRE rows."""

@@ -19,7 +19,12 @@ _DURATION = pa.duration("us")
 
 
 def conversions(
-    rows: Table, now: datetime, *, lookback: timedelta, default_region: str | None = None
+    rows: Table,
+    now: datetime,
+    *,
+    lookback: timedelta,
+    default_region: str | None = None,
+    sent_by_site: bool = False,
 ) -> Array:
     """For each row a Reason why Google would not take it, or null.
 
@@ -30,10 +35,15 @@ def conversions(
     Consent: ad_user_data false → nothing goes, for without it Google may use neither the click nor the
     person. True goes as granted and null without a statement; the business has resolved what null means.
     ad_personalization false goes as denied: it keeps the person out of remarketing, not of measuring.
+
+    `sent_by_site`: the site's tag has sent the conversion, and what Google does not know under its id would
+    be counted a second time. So only what the tag can have recorded goes: with a click of Google's, and
+    after facts.TAG_CONVERSION_WAIT.
     """
     event, click = rows["event_time"], rows["click_time"]
     instant = pa.scalar(now, INSTANT)
     oldest = pa.scalar(now - facts.UPLOAD_WINDOW, INSTANT)
+    ripe = pa.scalar(now - facts.TAG_CONVERSION_WAIT, INSTANT)
     clicks = count_true(rows[f"has_{name}"] for name in CLICK_IDS)
     needed = [name for name in _ADDRESS if name != "country" or default_region is None]
     address = pc.equal(count_true(rows[f"has_{name}"] for name in needed), len(needed))
@@ -45,6 +55,7 @@ def conversions(
             (pc.is_null(event), Reason.MISSING_KEY),
             (pc.equal(rows["ad_user_data"], pa.scalar(False)), Reason.NO_CONSENT),
             (pc.equal(pc.add(clicks, contacts), 0), Reason.NO_CLICK_OR_IDENTIFIER),
+            (pc.and_(pc.equal(clicks, 0), pa.scalar(sent_by_site)), Reason.NO_CLICK_OR_IDENTIFIER),
             (pc.greater(clicks, 1), Reason.SEVERAL_CLICK_IDS),
             (pc.is_null(rows["value"]), Reason.NO_VALUE),
             (pc.less(rows["value"], pa.scalar(0)), Reason.NO_VALUE),
@@ -53,6 +64,7 @@ def conversions(
             (pc.less(event, click), Reason.BEFORE_CLICK),
             (pc.greater(pc.subtract(event, click), pa.scalar(lookback, _DURATION)), Reason.CLICK_TOO_OLD),
             (pc.less(pc.coalesce(click, event), oldest), Reason.TOO_OLD),
+            (pc.and_(pc.greater(event, ripe), pa.scalar(sent_by_site)), Reason.TOO_RECENT),
         ]
     )
 

@@ -51,6 +51,10 @@ TOO_RECENT_WAIT = timedelta(hours=6)
 # google-ads/api/docs/best-practices/quotas: a day's limit is a rolling window, so some of it frees each hour
 DAY_LIMIT_WAIT = timedelta(hours=1)
 
+# package: ConversionAdjustmentUploadError.TOO_RECENT_CONVERSION, "at least 24 hours ago". The Data Manager
+# API states no wait, but makes a new conversion of an id that it does not know yet.
+TAG_CONVERSION_WAIT = timedelta(hours=24)
+
 EVENT_SOURCES = ("WEB", "APP", "IN_STORE", "PHONE", "MESSAGE", "OTHER")  # package: EventSource
 CUSTOMER_TYPES = ("new", "returning", "reengaged")  # package: CustomerType
 

@@ -123,6 +123,18 @@ AUDIENCE = Rules(TEN_PERCENT, updates=True, removes=True, resends=True)
     [
         (Row(), None, GOOGLE, ("send", None)),
         (Row(), None, replace(GOOGLE, sent_by_site=True), ("restate", None)),
+        (
+            Row(age=timedelta(days=56)),
+            None,
+            replace(GOOGLE, sent_by_site=True),
+            ("skipped", "restate_window_over"),
+        ),
+        (
+            Row(value=Decimal(0)),
+            None,
+            replace(GOOGLE, sent_by_site=True),
+            ("skipped", "restate_to_zero"),
+        ),
         (Row(), None, replace(META, sent_by_site=True), ("send", None)),
         (Row(reason=Reason.TOO_OLD), None, GOOGLE, ("rejected", "too_old")),
         (Row(reason=Reason.NO_CONSENT), None, GOOGLE, ("skipped", "no_consent")),

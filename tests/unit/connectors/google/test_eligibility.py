@@ -96,3 +96,21 @@ def test_rows_are_judged_one_by_one() -> None:
 
 def test_no_rows_give_no_reasons() -> None:
     assert len(eligibility.conversions(with_presence(table()), NOW, lookback=timedelta(days=90))) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, None),
+        ({"event_time": NOW - facts.TAG_CONVERSION_WAIT + timedelta(seconds=1)}, Reason.TOO_RECENT),
+        ({"event_time": NOW - facts.TAG_CONVERSION_WAIT}, None),
+        ({"gclid": None, "email": "someone@example.com"}, Reason.NO_CLICK_OR_IDENTIFIER),
+        ({"gclid": None, "wbraid": "w"}, None),
+    ],
+)
+def test_what_the_sites_tag_cannot_have_recorded_does_not_go(
+    changes: dict[str, Any], expected: Reason | None
+) -> None:
+    rows = with_presence(table(conversion(**changes)))
+    found = eligibility.conversions(rows, NOW, lookback=days(90), sent_by_site=True)
+    assert found.to_pylist() == [expected]
