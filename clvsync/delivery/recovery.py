@@ -57,7 +57,8 @@ def poll(
     """Ask what became of pending requests that it is time to ask after.
 
     Before `recover`, which sends those again that failed and may be. A request that failed in part, without
-    the rows being named, is in doubt as a whole. The counts are of those earlier rows, `read` too.
+    the rows being named, is in doubt as a whole, unless its failures pass and all of it may be sent again at
+    any time. The counts are of those earlier rows, `read` too.
     """
     policy = policy or RetryPolicy()
     sender = Sender(ledger, run, destination, clock, policy=policy, sleep=sleep)
@@ -76,7 +77,8 @@ def poll(
                     sender.stop(error)
                     settlement = Settlement(SettlementState.PENDING)
                 now = clock()
-                ledger.settle(batch, _judge(batch, settlement), now, now + _wait(batch, destination, now))
+                judged = _judge(batch, settlement, destination)
+                ledger.settle(batch, judged, now, now + _wait(batch, destination, now))
         sender.count_settled(batch)
     return sender.delivered
 
@@ -90,12 +92,15 @@ def _too_late(batch: Batch, window: timedelta | None, now: datetime) -> bool:
     )
 
 
-def _judge(batch: Batch, settlement: Settlement) -> Settlement:
-    if settlement.state is SettlementState.PARTIAL and sum(settlement.counts.values()) >= batch.rows:
-        return replace(settlement, state=SettlementState.FAILED, retryable=False)
-    if settlement.retryable and batch.attempts >= MOST_ATTEMPTS:
-        return replace(settlement, retryable=False)
-    return settlement
+def _judge(batch: Batch, settlement: Settlement, destination: Destination) -> Settlement:
+    again = settlement.retryable and batch.attempts < MOST_ATTEMPTS
+    state = settlement.state
+    if state is SettlementState.PARTIAL and (
+        sum(settlement.counts.values()) >= batch.rows
+        or (again and destination.capabilities.resend_window is None)
+    ):
+        state = SettlementState.FAILED
+    return replace(settlement, state=state, retryable=again)
 
 
 def _wait(batch: Batch, destination: Destination, now: datetime) -> timedelta:

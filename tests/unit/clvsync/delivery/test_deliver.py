@@ -372,6 +372,28 @@ def test_a_request_whose_rows_all_failed_is_rejected(later: Bench) -> None:
     assert later.poll().counts.rejected == 3
 
 
+def test_what_failed_in_part_and_passes_is_sent_again_as_a_whole(later: Bench) -> None:
+    later.deliver(some(3))
+    partial = Settlement(SettlementState.PARTIAL, {"INTERNAL_ERROR": 1}, retryable=True)
+    later.destination.settlements = {"request-1": partial}
+    later.clock.forward(timedelta(hours=1))
+    later.start()
+    later.poll()
+    assert later.recover().counts.pending == 3
+    assert set(later.destination.taken.values()) == {2}
+    later.clock.forward(timedelta(hours=1))
+    assert later.poll().counts.accepted == 3
+
+
+def test_what_may_not_be_sent_again_at_any_time_stays_in_doubt(tmp_path: Path) -> None:
+    window = Capabilities(rows_per_request=10, settles_later=True, resend_window=timedelta(hours=48))
+    bench = Bench(tmp_path / "w.db", FakeDestination(window))
+    bench.deliver(some(3))
+    partial = Settlement(SettlementState.PARTIAL, {"INTERNAL_ERROR": 1}, retryable=True)
+    bench.destination.settlements = {"request-1": partial}
+    assert bench.poll().counts.in_doubt == 3
+
+
 def test_a_failed_request_that_may_be_sent_again_is(later: Bench) -> None:
     later.deliver(some(3))
     failed = Settlement(SettlementState.FAILED, {"INTERNAL_ERROR": 3}, retryable=True)
