@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from clvsync.clv.scoring import Scorer
 from clvsync.connections import open_destination
 from clvsync.delivery import deliver, keep_refused, poll, recover
-from clvsync.ledger import Busy, Decision, Run, RunStatus
+from clvsync.ledger import Busy, Decision, Doubt, Run, RunStatus
 from clvsync.plan import OUTCOMES, Counts, Judgement, Limits, Plan, difference, judge
 from clvsync.sync import changes, scoring, staging
 from clvsync.sync.fitting import current_model
@@ -23,7 +23,8 @@ from clvsync.sync.report import RunReport
 from clvsync.sync.streams import stream_of
 from clvsync.sync.workspace import open_workspace
 from clvsync.value.policies import Spread, spread
-from connectors.errors import ConnectorError
+from connectors.errors import ConnectorError, FateUnknown
+from connectors.transport import RetryPolicy, retrying
 from connectors.types import Destination
 
 if TYPE_CHECKING:
@@ -171,10 +172,10 @@ class Pass:
 
     def _run(self, run: Run, sync: Sync, destination: Destination, stopping: Callable[[], bool]) -> RunReport:
         business, ledger = self.business, self.business.ledger
-        destination.prepare()
+        retrying(RetryPolicy(), sleep=business.sleep)(destination.prepare)
         earlier: Counter[str] = Counter()
         for reopen in (poll, recover):
-            reopened = reopen(ledger, run, destination, business.clock)
+            reopened = reopen(ledger, run, destination, business.clock, sleep=business.sleep)
             earlier.update({name: getattr(reopened.counts, name) for name in OUTCOMES})
             if reopened.error is not None:
                 raise reopened.error
@@ -194,9 +195,10 @@ class Pass:
             progress=lambda counts: self.tell(
                 f"sending {sync.name}", counts.outcomes, planned.plan.rows_to_do
             ),
+            sleep=business.sleep,
         )
         counts = planned.plan.outcome(delivered.counts)
-        error = delivered.error
+        error = delivered.error or _unanswered(run, delivered.counts)
         status = RunStatus.DONE if error is None else RunStatus.FAILED
         message = str(error) if error else ""
         return self._finish(run, status, counts, planned, earlier=earlier, message=message, error=error)
@@ -273,3 +275,16 @@ class Pass:
             message=str(error),
             error=error,
         )
+
+
+def _unanswered(run: Run, delivered: Counts) -> ConnectorError | None:
+    """A run whose answers stayed out is no run that went well, even where sending again will settle it."""
+    rows = delivered.reasons.get(Doubt.ANSWER_LOST)
+    if not rows:
+        return None
+    return FateUnknown(
+        run.address,
+        f"{rows:,} rows were sent and no answer came",
+        "The next run sends them again under the same ids, as long as the platform tells them apart; "
+        "check the network if it lasts.",
+    )
