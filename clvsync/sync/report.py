@@ -26,8 +26,8 @@ COUNTED = (
     "skipped",
     "removed",
 )
-"""Every row that was read is in exactly one of the columns after `read`; `restated` is part of `accepted`
-or `pending`."""
+"""Every row that was read is in exactly one of the columns after `read`, but `restated`, which is part of
+`accepted` or `pending`. Members who are read from the ledger alone, to be removed, count as read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,8 @@ class RunReport:
             sync=run.sync,
             destination=run.address,
             status=str(run.status),
-            counts={name: int(run.counts.get(name, 0)) for name in COUNTED},
+            counts={name: int(run.counts.get(name, 0)) for name in COUNTED}
+            | {"read": int(run.counts.get("read", 0)) + int(run.counts.get("absent", 0))},
             reasons=dict(run.reasons),
             value_sent=dict(run.value_sent),
             started_at=run.started_at,
