@@ -72,6 +72,7 @@ def sandbox(
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the sample shop and its state go.")] = Path("demo"),
     customers: Annotated[int, typer.Option(help="How many customers the shop has.", min=500)] = 24_000,
+    picture: Annotated[Path | None, typer.Option(help="Keep the closing table as an SVG here too.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """The main job on a sample shop, against the sandbox: two runs with some changes between."""
@@ -87,4 +88,8 @@ def demo(
         print_json({"runs": [run for part in played.passes for run in part.runs]})
     else:
         show(console(), played.passes, played.sent, next_steps=played.next_steps)
+    if picture is not None:
+        from clvsync.demo.picture import drawn
+
+        picture.write_text(drawn(played.passes, played.sent), encoding="utf-8")
     raise typer.Exit(ExitCode.WELL if played.went_well else ExitCode.REJECTS_OR_FAILED)
