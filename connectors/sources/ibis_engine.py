@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import entry_points
 from typing import Any
 
 from sqlglot import exp
@@ -139,13 +140,9 @@ class IbisEngine(Engine):
 
 def _require(scheme: str, name: str) -> None:
     """Raises FixConfiguration where Ibis is not installed or has no such engine."""
-    try:
-        from importlib.metadata import entry_points
-
-        import ibis  # noqa: F401
-    except ImportError:
-        raise FixConfiguration(name, f"reading {scheme} needs Ibis", f"Install {_extra(scheme)}.") from None
     known = sorted(entry_points(group="ibis.backends").names)
+    if not known:
+        raise FixConfiguration(name, f"reading {scheme} needs Ibis", f"Install {_extra(scheme)}.")
     if scheme not in known:
         raise FixConfiguration(
             name,

@@ -34,7 +34,11 @@ def relation(text: str, *, name: str) -> exp.Table | exp.Subquery:
         table = sqlglot.parse_one(text, into=exp.Table, dialect=DIALECT)
     except SqlglotError:
         table = None
-    if not isinstance(table, exp.Table) or not all(isinstance(part, exp.Identifier) for part in table.parts):
+    if (
+        table is None
+        or len(table.parts) > 3
+        or not all(isinstance(part, exp.Identifier) for part in table.parts)
+    ):
         raise FixConfiguration(
             name,
             "this is neither the name of a table nor a SELECT",
