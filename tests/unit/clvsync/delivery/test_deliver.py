@@ -375,7 +375,8 @@ def test_a_request_whose_rows_all_failed_is_rejected(later: Bench) -> None:
 def test_what_failed_in_part_and_passes_is_sent_again_as_a_whole(later: Bench) -> None:
     later.deliver(some(3))
     partial = Settlement(SettlementState.PARTIAL, {"INTERNAL_ERROR": 1}, retryable=True)
-    later.destination.settlements = {"request-1": partial}
+    accepted = Settlement(SettlementState.ACCEPTED)
+    later.destination.settlements = {"request-1": partial, "request-2": accepted}
     later.clock.forward(timedelta(hours=1))
     later.start()
     later.poll()
