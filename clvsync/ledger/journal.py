@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 import secrets
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
-from sqlalchemy import and_, func, insert, literal, or_, select, text, update
+from sqlalchemy import Engine, and_, func, insert, literal, or_, select, text, update
 from sqlalchemy.engine import Row
 
 from clvsync.ledger.records import Entry, Run
@@ -47,7 +48,7 @@ ENTRIES = pa.schema(
 (`units`); `present` is 1 where the platform has the row in some version; "" stands for no text."""
 
 # SQLite's ADBC driver tells a column's type from the values of its first batch: no text may be NULL.
-_READ = (
+_ENTRIES_QUERY = (
     "SELECT key, state, fingerprint, value, COALESCE(currency, '') AS currency, "
     "CASE WHEN accepted_fingerprint IS NULL THEN 0 ELSE 1 END AS present, event_time, updated_at, "
     "COALESCE(reason, '') AS reason FROM entries WHERE stream_id = {stream_id:d}"
@@ -167,7 +168,7 @@ class Journal(Store):
 
     def entries_reader(self, stream_id: int) -> BatchReader:
         """Every entry of a stream, in ENTRIES' columns, over a connection of its own."""
-        batches_read = self._stream(_READ.format(stream_id=stream_id))
+        batches_read = self._stream(_ENTRIES_QUERY.format(stream_id=stream_id))
         return pa.RecordBatchReader.from_batches(ENTRIES, batches_read)
 
     def entry(self, key: str, sync: str | None = None) -> list[Entry]:
@@ -276,19 +277,44 @@ class Journal(Store):
 
     def _stream(self, query: str) -> Iterator[Any]:
         url = self._engine.url
-        options: dict[str, str] = {}
         if url.get_backend_name() == "sqlite":
-            driver = importlib.import_module("adbc_driver_sqlite.dbapi")
-            address = f"file:{quote(str(Path(str(url.database)).absolute()))}?mode=ro"
-            options["adbc.sqlite.query.batch_rows"] = str(_ROWS_PER_READ)
+            with _copied(self._engine, query) as path:
+                options = {"adbc.sqlite.query.batch_rows": str(_ROWS_PER_READ)}
+                yield from _read("adbc_driver_sqlite.dbapi", str(path), "SELECT * FROM copied", options)
         else:
-            driver = importlib.import_module("adbc_driver_postgresql.dbapi")
             address = url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with driver.connect(address) as connection, connection.cursor() as cursor:
-            cursor.adbc_statement.set_options(**options)
-            cursor.execute(query)
-            for batch in cursor.fetch_record_batch():
-                yield batch.cast(ENTRIES)
+            yield from _read("adbc_driver_postgresql.dbapi", address, query, {})
+
+
+@contextmanager
+def _copied(engine: Engine, query: str) -> Iterator[Path]:
+    """A database file of its own with the query's rows as the table `copied`, gone when the block ends.
+
+    The ADBC driver brings an SQLite of its own, and two SQLites in one process must never open the same file:
+    whichever closes it drops the other's locks (sqlite.org/howtocorrupt.html, section 2.2.1), and the next
+    process to come then truncates what is in use.
+    """
+    with tempfile.TemporaryDirectory(prefix="clvsync-") as folder:
+        path = Path(folder) / "copied.db"
+        with closing(engine.raw_connection()) as ledger, closing(ledger.cursor()) as cursor:
+            cursor.execute("ATTACH ? AS copy", (str(path),))
+            try:
+                # It need not outlive a crash.
+                cursor.execute("PRAGMA copy.journal_mode = OFF")
+                cursor.execute("PRAGMA copy.synchronous = OFF")
+                cursor.execute(f"CREATE TABLE copy.copied AS {query}")
+            finally:
+                cursor.execute("DETACH copy")
+        yield path
+
+
+def _read(driver: str, address: str, query: str, options: Mapping[str, str]) -> Iterator[Any]:
+    dbapi = importlib.import_module(driver)
+    with dbapi.connect(address) as connection, connection.cursor() as cursor:
+        cursor.adbc_statement.set_options(**options)
+        cursor.execute(query)
+        for batch in cursor.fetch_record_batch():
+            yield batch.cast(ENTRIES)
 
 
 def _run(row: Row[Any]) -> Run:

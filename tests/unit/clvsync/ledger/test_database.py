@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -147,3 +149,19 @@ def test_a_payload_of_another_batch_is_no_use(tmp_path: Path, clock: Clock) -> N
         with pytest.raises(WrongKey):
             ledger.payload(both[1])
         assert ledger.entry("b")[0].value == Decimal(1)
+
+
+def test_reading_it_from_end_to_end_leaves_its_locks_in_place(tmp_path: Path, clock: Clock) -> None:
+    path = tmp_path / "clvsync.db"
+    # What a second process can do only where nobody has the file open: it takes the log away.
+    takes_log_away = (
+        "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('PRAGMA journal_mode = DELETE')"
+    )
+    with Ledger.open(f"sqlite:///{path}", KEY, clock) as ledger:
+        run = ledger.start_run("s", "fake/1", "manual", NOON)
+        assert ledger.entries_reader(run.stream_id).read_all().num_rows == 0
+        other = subprocess.run(
+            [sys.executable, "-c", takes_log_away, str(path)], capture_output=True, text=True, check=False
+        )
+        assert "database is locked" in other.stderr
+        assert ledger.verify() == []
