@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from clvsync.agent.triggers import trigger
-from clvsync.sync.business import Business, Clock, utc_now
+from clvsync.sync.business import Business
+from clvsync.sync.opened import Clock, utc_now
 from connectors.errors import ConnectorError
 
 if TYPE_CHECKING:

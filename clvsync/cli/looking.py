@@ -32,11 +32,10 @@ def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     """Configuration, warehouse, columns, credentials, permissions and readiness, each with what to do."""
     from clvsync.cli import tables
     from clvsync.sync.business import Business
-    from clvsync.sync.checking import check_everything
     from connectors.types import Severity
 
     with Business.open(read_config(config)) as business:
-        findings = check_everything(business)
+        findings = business.check()
     if as_json:
         print_json(
             {
@@ -61,10 +60,9 @@ def explain(
     """One customer: history, lifetime value, value, what was sent, what the platform said."""
     from clvsync.cli import tables
     from clvsync.sync.business import Business
-    from clvsync.sync.explaining import explain_key
 
     with Business.open(read_config(config)) as business:
-        story = explain_key(business, key)
+        story = business.explain(key)
     if as_json:
         print_json(story.to_json())
     else:

@@ -19,7 +19,8 @@ from clvsync.demo.configuration import write_configuration
 from clvsync.demo.market import EXCHANGE_RATES
 from clvsync.demo.shop import build_shop
 from clvsync.demo.summary import Pass, SentValues
-from clvsync.sync.business import Business, utc_now
+from clvsync.sync.business import Business
+from clvsync.sync.opened import utc_now
 from clvsync.sync.staging import Progress
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Played:
 
 
 def play(folder: Path, *, customers: int, say: Callable[[str], None], tell: Progress) -> Played:
-    """Play it in `folder`, in place of what an earlier demo left there. `say` gets a sentence at each step."""
+    """Play it in `folder`, in place of what an earlier demo left there. `say` gets a sentence a step."""
     from connectors.sandbox.server import Sandbox
 
     folder = folder.absolute()

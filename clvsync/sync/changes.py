@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
+from clvsync.sync.passes import Pass
 from clvsync.sync.streams import Stream
 from connectors.types import CONVERSION, INSTANT, MEMBER, MONEY, Action, Table
-
-if TYPE_CHECKING:
-    from clvsync.sync.chain import Pass
 
 FEW = 1_000
 """Up to so many changed rows are asked for by key; beyond, the relation is streamed and filtered here."""

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from clvsync.connections import open_destination
+from clvsync.sync.fitting import scored
+from clvsync.sync.opened import Opened
+from clvsync.sync.passes import Pass, silent
+from clvsync.sync.planning import plan
 from clvsync.value.policies import DISTINCT_VALUES_NEEDED, SPREAD_NEEDED
 from connectors.errors import ConnectorError
 from connectors.types import Finding, Severity
-
-if TYPE_CHECKING:
-    from clvsync.sync.business import Business
-    from clvsync.sync.chain import Pass
 
 _FEW = 0.5
 """Below this share of rows with an identifier, mapping more columns is worth more than anything else."""
 
 
-def check_everything(business: Business) -> Sequence[Finding]:
+def check_everything(business: Opened) -> Sequence[Finding]:
     """Configuration, state, warehouse, columns and rows, and each sync's destination."""
     findings = [Finding(Severity.OK, "configuration", f"{len(business.config.syncs)} syncs are understood")]
     findings.append(_state(business))
@@ -41,7 +40,7 @@ def as_finding(error: ConnectorError) -> Finding:
     return Finding(Severity.ERROR, error.what, error.problem, error.remedy)
 
 
-def _state(business: Business) -> Finding:
+def _state(business: Opened) -> Finding:
     try:
         _ = business.salt
     except ConnectorError as error:
@@ -54,14 +53,10 @@ def _state(business: Business) -> Finding:
     return Finding(Severity.OK, "state", "the ledger is whole, and its key is the right one")
 
 
-def _warehouse(business: Business) -> Iterator[Finding]:
-    from clvsync.sync.chain import Pass
-    from clvsync.sync.workspace import open_workspace
-
+def _warehouse(business: Opened) -> Iterator[Finding]:
     try:
         yield from business.source.check()
-        with open_workspace(business.config.warehouse.memory) as workspace:
-            one_pass = Pass(business, workspace, lambda *_: None)
+        with Pass.open(business, silent) as one_pass:
             _ = one_pass.mapped
             yield Finding(Severity.OK, "columns", "every mapped column is there and of a fitting type")
             yield from _customers(one_pass)
@@ -71,7 +66,7 @@ def _warehouse(business: Business) -> Iterator[Finding]:
 
 
 def _customers(one_pass: Pass) -> Iterator[Finding]:
-    model = one_pass.model
+    model = scored(one_pass)
     customers, orders, repeaters = one_pass.workspace.execute(
         "SELECT count(*), coalesce(sum(orders), 0)::BIGINT, count(*) FILTER (repeat_days > 0) FROM summary"
     ).fetchone()
@@ -86,7 +81,7 @@ def _rows(one_pass: Pass) -> Iterator[Finding]:
         try:
             destination = open_destination(one_pass.business.config, sync)
             stream = one_pass.business.ledger.stream_ids(sync.name).get((sync.name, destination.address))
-            planned = one_pass.plan(sync, destination, stream)
+            planned = plan(one_pass, sync, destination, stream)
         except ConnectorError as error:
             yield as_finding(error)
             continue

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from clvsync.config.sections import ConversionsSync, Sync
 from clvsync.connections import open_destination
+from clvsync.ledger import Entry
 from clvsync.plan import remedy_of
 from clvsync.sync import staging
+from clvsync.sync.fitting import scored
+from clvsync.sync.opened import Opened
+from clvsync.sync.passes import Pass, silent
 from clvsync.sync.streams import stream_of
 from connectors.errors import ConnectorError, FixConfiguration
-
-if TYPE_CHECKING:
-    from clvsync.ledger import Entry
-    from clvsync.sync.business import Business
-    from clvsync.sync.chain import Pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +42,14 @@ class Story:
         }
 
 
-def explain_key(business: Business, key: str) -> Story:
+def explain_key(business: Opened, key: str) -> Story:
     """Tell of the customer with this key, or of the one who placed the order with this key.
 
     Raises FixConfiguration where neither the orders nor the ledger know it.
     """
-    from clvsync.sync.chain import Pass
 
-    with Pass.open(business, lambda *_: None) as one_pass:
-        model = one_pass.model
+    with Pass.open(business, silent) as one_pass:
+        model = scored(one_pass)
         customer = _customer_of(one_pass, key)
         entries = [entry for each in {key, customer} for entry in business.ledger.entry(each)]
         summary = _row(one_pass, "summary", "customer_key", customer)
@@ -94,7 +92,7 @@ def _row(one_pass: Pass, table: str, column: str, key: str) -> dict[str, Any] | 
     return rows[0] if rows else None
 
 
-def _history(summary: Mapping[str, Any], business: Business) -> Iterator[str]:
+def _history(summary: Mapping[str, Any], business: Opened) -> Iterator[str]:
     currency = business.config.business.currency
     yield (
         f"{summary['orders']} orders on {summary['purchase_days']} days, from {summary['first_day']} "
@@ -109,7 +107,7 @@ def _history(summary: Mapping[str, Any], business: Business) -> Iterator[str]:
     )
 
 
-def _worth(scores: Mapping[str, Any], model: Any, business: Business) -> Iterator[str]:
+def _worth(scores: Mapping[str, Any], model: Any, business: Opened) -> Iterator[str]:
     clv, currency = business.config.clv, business.config.business.currency
     days = clv.horizon.days
     if not scores or scores["total_clv"] is None:

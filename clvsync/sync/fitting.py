@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clvsync.ledger import Model
+from clvsync.sync import scoring
+from clvsync.sync.passes import Pass
 from connectors.types import Table
 
 if TYPE_CHECKING:
     from clvsync.clv.scoring import Scorer
-    from clvsync.sync.business import Business
-    from clvsync.sync.chain import Pass
-    from clvsync.sync.staging import Progress
 
 NAME = "clv"
 """The scoring model's name in the ledger."""
@@ -38,14 +37,20 @@ class FitReport:
         }
 
 
-def fit(business: Business, workspace: Any, tell: Progress) -> FitReport:
-    """Fit on the orders up to now; the result scores from the next run on."""
-    from clvsync.sync.chain import Pass
-    from clvsync.sync.scoring import summarise
+def scored(one_pass: Pass) -> Scorer:
+    """The model that scores; the workspace has the tables `summary` and `scores` from then on."""
+    if one_pass.scorer is None:
+        scoring.summarise(one_pass)
+        model = current_model(one_pass)
+        scoring.score(one_pass, model)
+        one_pass.scorer = model
+    return one_pass.scorer
 
-    one_pass = Pass(business, workspace, tell)
-    summarise(one_pass)
-    before = business.ledger.current_model(NAME)
+
+def fit(one_pass: Pass) -> FitReport:
+    """Fit on the orders up to now; the result scores from the next run on."""
+    scoring.summarise(one_pass)
+    before = one_pass.business.ledger.current_model(NAME)
     fitted, kept = _fit(one_pass)
     return FitReport(
         fitted.version,

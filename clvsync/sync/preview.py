@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from clvsync.config.sections import Sync
 from clvsync.connections import open_destination
-from clvsync.sync import changes
+from clvsync.sync.changes import changes
+from clvsync.sync.passes import Pass
+from clvsync.sync.planning import plan
 from clvsync.sync.streams import stream_of
 from clvsync.value.policies import Spread
 from connectors.types import CONVERSION, MEMBER, Kind
-
-if TYPE_CHECKING:
-    from clvsync.config.sections import Sync
-    from clvsync.sync.chain import Pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,9 @@ def preview(one_pass: Pass, sync: Sync, rows: int) -> Preview:
     business = one_pass.business
     destination = open_destination(business.config, sync)
     try:
-        _ = one_pass.model
         stream_ids = business.ledger.stream_ids(sync.name)
         stream_id = stream_ids.get((sync.name, destination.address))
-        planned = one_pass.plan(sync, destination, stream_id)
+        planned = plan(one_pass, sync, destination, stream_id)
         settled = planned.plan.settled
         would = {f"to {verdict}": count for verdict, count in planned.plan.to_do.items()}
         would |= {name: getattr(settled, name) for name in _SETTLED if getattr(settled, name)}
@@ -87,7 +85,7 @@ def _first_rows(
 ) -> list[dict[str, Any]]:
     stream = stream_of(one_pass, sync, destination)
     columns = (CONVERSION if destination.kind is Kind.CONVERSIONS else MEMBER).names
-    for table in changes.changes(one_pass, stream, -1 if stream_id is None else stream_id, lambda: False):
+    for table in changes(one_pass, stream, -1 if stream_id is None else stream_id, lambda: False):
         shaped = destination.shape(table.select(columns).slice(0, rows), one_pass.now)
         found: list[dict[str, Any]] = shaped.table.to_pylist()
         return found

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from clvsync.sync.passes import Pass
 from clvsync.sync.staging import ROWS_PER_BATCH
 
 if TYPE_CHECKING:
     from clvsync.clv.scoring import Scorer
-    from clvsync.sync.chain import Pass
 
 
 def summarise(one_pass: Pass) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from clvsync.sync.business import Business
+from clvsync.sync.opened import Opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +28,12 @@ class SyncStatus:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def status(business: Business) -> list[SyncStatus]:
+def status(business: Opened) -> list[SyncStatus]:
     """One line a sync, in the order of the configuration."""
     return [_one(business, sync.name, str(sync.schedule or "by hand")) for sync in business.config.syncs]
 
 
-def _one(business: Business, name: str, schedule: str) -> SyncStatus:
+def _one(business: Opened, name: str, schedule: str) -> SyncStatus:
     ledger, now = business.ledger, business.clock()
     runs = ledger.runs(1, name)
     waiting = sum(len(ledger.unsettled(stream)) for stream in ledger.stream_ids(name).values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +19,10 @@ from clvsync.config.sections import (
 )
 from clvsync.ledger import Model
 from clvsync.plan import Rules, Tolerance
+from clvsync.sync.passes import Pass
 from clvsync.sync.staging import Stage, Valuer
 from clvsync.value.policies import Constants, freeze, values
 from connectors.types import Destination
-
-if TYPE_CHECKING:
-    from clvsync.sync.chain import Pass
 
 OVERLAP = timedelta(days=2)
 """How much further back than the platform takes events a run looks: what has just aged out is told."""

@@ -1,0 +1,47 @@
+"""One pass: what the syncs that run together share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from clvsync.customers.mapping import Mapped, mapped
+from clvsync.sync.opened import Opened
+from clvsync.sync.staging import Progress
+from clvsync.sync.workspace import open_workspace
+
+if TYPE_CHECKING:
+    from clvsync.clv.scoring import Scorer
+
+
+def silent(stage: str, done: int, total: int | None) -> None:
+    """Progress that nobody watches."""
+
+
+class Pass:
+    """Shares the warehouse, the workspace and the scores between the syncs that run together.
+
+    `now` is the moment up to which the source is read. `scorer` is the model once the workspace has its
+    scores (see clvsync.sync.fitting.scored).
+    """
+
+    def __init__(self, business: Opened, workspace: Any, tell: Progress) -> None:
+        self.business = business
+        self.workspace = workspace
+        self.tell = tell
+        self.now = business.clock()
+        self.scorer: Scorer | None = None
+
+    @classmethod
+    @contextmanager
+    def open(cls, business: Opened, tell: Progress) -> Iterator[Pass]:
+        """With a workspace that is gone at the end."""
+        with open_workspace(business.config.warehouse.memory) as workspace:
+            yield cls(business, workspace, tell)
+
+    @cached_property
+    def mapped(self) -> Mapped:
+        """The configured tables in canonical columns."""
+        return mapped(self.business.source, self.business.config.tables, self.business.config.business)

@@ -1,0 +1,72 @@
+"""What a run is about to do: its rows staged, valued, and judged against the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from clvsync.config.sections import Sync
+from clvsync.plan import Judgement, Limits, Plan, difference, judge
+from clvsync.sync import staging
+from clvsync.sync.fitting import scored
+from clvsync.sync.passes import Pass
+from clvsync.sync.streams import stream_of
+from clvsync.value.policies import Spread, spread
+from connectors.types import Destination
+
+_NO_STREAM = -1
+"""Of a sync that never ran: it has no entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a run is about to do, and whether the brakes let it."""
+
+    plan: Plan
+    judgement: Judgement
+    spread: Spread | None
+    revenue: Decimal
+    value: Decimal
+
+
+def plan(one_pass: Pass, sync: Sync, destination: Destination, stream_id: int | None) -> Planned:
+    """Stage the sync's rows, value them, and judge them against the ledger and its history.
+
+    `stream_id` None: the sync never ran. The rows are in the workspace's tables `rows` and `plan`.
+    """
+    business, config, workspace = one_pass.business, one_pass.business.config, one_pass.workspace
+    scored(one_pass)
+    stream = stream_of(one_pass, sync, destination)
+    staging.read(workspace, business.source, stream.query(one_pass, in_clear=False, keys=None), one_pass.tell)
+    staging.value(
+        workspace,
+        stream.stage,
+        destination,
+        valuer=stream.valuer(one_pass),
+        currency=config.business.currency,
+        salt=business.salt,
+        now=one_pass.now,
+        tell=one_pass.tell,
+    )
+    ledger = business.ledger
+    reader = ledger.entries_reader(_NO_STREAM if stream_id is None else stream_id)
+    found = difference(workspace, reader, stream.rules, one_pass.now)
+    judgement = Judgement()
+    if config.brakes.enabled and stream_id is not None:
+        judgement = judge(
+            workspace,
+            found,
+            ledger.entries_reader(stream_id),
+            one_pass.now,
+            zone=config.business.timezone,
+            limits=Limits(times=config.brakes.times),
+        )
+    wanted = workspace.execute("SELECT value FROM rows WHERE reason IS NULL").to_arrow_table()
+    value, revenue = workspace.execute(
+        """
+        SELECT coalesce(sum(plan.value), 0), coalesce(sum(rows.order_value), 0)
+        FROM plan JOIN rows ON plan.key = rows.key AND plan.event_id = rows.event_id
+        WHERE plan.action IS NOT NULL AND NOT plan.absent
+        """
+    ).fetchone()
+    return Planned(found, judgement, spread(wanted["value"]), Decimal(revenue), Decimal(value))
