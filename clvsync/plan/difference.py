@@ -167,7 +167,7 @@ def difference(workspace: Any, ledger: BatchReader, rules: Rules, now: datetime)
     `Ledger.entries_reader`'s.
 
     Of rows that share a key the newest `updated_at` counts, then the highest value, then the lowest event
-    id; the others are skipped as duplicates.
+    id; the others are skipped as duplicates. Rows without a key are rejected, and not in `plan`.
 
     `plan(key, event_id, fingerprint, value, currency, event_time, updated_at, verdict, reason, action,
     previous_value, previous_currency, absent, present, ledger_reason)` has every row but those that are
@@ -177,13 +177,15 @@ def difference(workspace: Any, ledger: BatchReader, rules: Rules, now: datetime)
     Raises FixConfiguration where keys or event ids look like e-mail addresses.
     """
     _refuse_addresses(workspace)
-    read, duplicates = _deduplicate(workspace)
+    read, nameless, duplicates = _deduplicate(workspace)
     workspace.register("ledger_entries", ledger)
     try:
-        workspace.execute(_plan_statement(rules, now))
+        workspace.execute(_remarkable_statement(rules))
     finally:
         workspace.unregister("ledger_entries")
+    workspace.execute(_plan_statement(rules, now))
     settled = Counts(read=read)
+    settled.count("rejected", nameless, Reason.MISSING_KEY)
     settled.count("skipped", duplicates, Remark.DUPLICATE_KEY)
     to_do: dict[Verdict, int] = {}
     planned = 0
@@ -201,7 +203,7 @@ def difference(workspace: Any, ledger: BatchReader, rules: Rules, now: datetime)
             to_do[Verdict(verdict)] = to_do.get(Verdict(verdict), 0) + rows
         else:
             settled.count(verdict, rows, reason)
-    unremarkable = read - duplicates - planned
+    unremarkable = read - nameless - duplicates - planned
     settled.count("unchanged", unremarkable)
     return Plan(settled, to_do, members + unremarkable)
 
@@ -219,16 +221,18 @@ def _refuse_addresses(workspace: Any) -> None:
             )
 
 
-def _deduplicate(workspace: Any) -> tuple[int, int]:
-    """Make the view `rows_once`; rows read and how many of them are duplicates."""
+def _deduplicate(workspace: Any) -> tuple[int, int, int]:
+    """Make the view `rows_once`; rows read, how many have no key, and how many are duplicates."""
     workspace.execute(
-        "CREATE OR REPLACE TEMP TABLE repeated AS SELECT key FROM rows GROUP BY key HAVING count(*) > 1"
+        "CREATE OR REPLACE TEMP TABLE repeated AS"
+        " SELECT key FROM rows WHERE key <> '' GROUP BY key HAVING count(*) > 1"
     )
-    read = workspace.execute("SELECT count(*) FROM rows").fetchone()[0]
-    repeated = workspace.execute("SELECT count(*) FROM repeated WHERE key IS NOT NULL").fetchone()[0]
+    read, keyed, repeated = workspace.execute(
+        "SELECT count(*), count(*) FILTER (key <> ''), (SELECT count(*) FROM repeated) FROM rows"
+    ).fetchone()
     if not repeated:
-        workspace.execute("CREATE OR REPLACE TEMP VIEW rows_once AS SELECT * FROM rows")
-        return read, 0
+        workspace.execute("CREATE OR REPLACE TEMP VIEW rows_once AS SELECT * FROM rows WHERE key <> ''")
+        return read, read - keyed, 0
     workspace.execute(
         """
         CREATE OR REPLACE TEMP TABLE chosen AS
@@ -241,21 +245,53 @@ def _deduplicate(workspace: Any) -> tuple[int, int]:
     workspace.execute(
         """
         CREATE OR REPLACE TEMP VIEW rows_once AS
-        SELECT * FROM rows WHERE key IS NULL OR key NOT IN (SELECT key FROM repeated WHERE key IS NOT NULL)
-        UNION ALL SELECT * FROM chosen
+        SELECT * FROM rows ANTI JOIN repeated USING (key) WHERE key <> '' UNION ALL SELECT * FROM chosen
         """
     )
     kept = workspace.execute("SELECT count(*) FROM rows_once").fetchone()[0]
-    return read, read - kept
+    return read, read - keyed, keyed - kept
+
+
+_SKIPPING = ", ".join(f"'{reason}'" for reason in Reason if not reason.rejects)
+
+
+def _moved(tolerance: Tolerance) -> str:
+    """Whether the value of a row `r` differs from its entry `l`, by integers alone."""
+    share, whole = tolerance.relative.as_integer_ratio()
+    distance = "abs(CAST(r.value * 10000 AS BIGINT) - l.value)"
+    return f"""(
+        (r.value IS NULL) <> (l.value IS NULL)
+        OR coalesce(r.currency, '') <> coalesce(l.currency, '')
+        OR coalesce(
+            {distance} > {int(tolerance.absolute * 10_000)}
+            AND {distance}::HUGEINT * {whole} > abs(l.value)::HUGEINT * {share},
+            false
+        )
+    )"""
+
+
+def _remarkable_statement(rules: Rules) -> str:
+    """The one join that sees every row: the entries of rows, and of absent ones, that need judging.
+
+    It carries no more columns than it needs, and most rows of most runs end here: accepted, and as they were.
+    """
+    changed = "r.fingerprint IS DISTINCT FROM l.fingerprint" if rules.updates else "false"
+    return f"""
+        CREATE OR REPLACE TEMP TABLE remarkable AS
+        SELECT coalesce(r.key, l.key) AS key, r.key IS NULL AS absent, l.state, l.fingerprint, l.value,
+            l.currency, l.present, l.updated_at, l.reason
+        FROM rows_once AS r {"FULL" if rules.removes else "LEFT"} JOIN ledger_entries AS l ON r.key = l.key
+        WHERE r.key IS NULL OR l.key IS NULL OR NOT (
+            l.state = 'accepted' AND (r.reason IS NULL OR r.reason NOT IN ({_SKIPPING}))
+            AND NOT {_moved(rules.tolerance)} AND NOT {changed}
+        )
+    """
 
 
 def _plan_statement(rules: Rules, now: datetime) -> str:
-    share, whole = rules.tolerance.relative.as_integer_ratio()
-    absolute = int(rules.tolerance.absolute * 10_000)
     oldest = None if rules.restate_window is None else now - rules.restate_window
     in_window = "true" if oldest is None else f"event_time >= TIMESTAMPTZ '{oldest.isoformat()}'"
     zero = "false" if rules.restate_to_zero else "value = 0"
-    rejecting = ", ".join(f"'{reason}'" for reason in Reason if reason.rejects)
     # A row that the platform holds, or may hold, and that now differs.
     if rules.updates:
         differing = f"CASE WHEN NOT newer THEN '{Remark.OLDER_THAN_LEDGER}' END"
@@ -272,44 +308,27 @@ def _plan_statement(rules: Rules, now: datetime) -> str:
     first = f"['{Verdict.SEND}', NULL]"
     if rules.sent_by_site and rules.restates:
         first = f"CASE WHEN bar IS NULL THEN ['{Verdict.RESTATE}', NULL] ELSE ['{Verdict.SKIPPED}', bar] END"
-    joined = "FULL" if rules.removes else "LEFT"
     actions = " ".join(f"WHEN '{verdict}' THEN '{action}'" for verdict, action in ACTIONS.items())
     return f"""
         CREATE OR REPLACE TABLE plan AS
         WITH joined AS (
             SELECT
-                coalesce(r.key, l.key) AS key, r.event_id, r.fingerprint, r.value, r.currency, r.event_time,
-                r.updated_at, r.reason AS barred, nullif(l.reason, '') AS said,
+                key, r.event_id, r.fingerprint, r.value, r.currency, r.event_time, r.updated_at,
+                r.reason AS barred, nullif(l.reason, '') AS said,
                 coalesce(l.state, '') AS state,
                 l.value AS previous, nullif(l.currency, '') AS previous_currency,
-                coalesce(l.present, 0) = 1 AS present,
-                r.key IS NULL AND l.key IS NOT NULL AS absent,
+                coalesce(l.present, 0) = 1 AS present, l.absent,
                 epoch_us(r.updated_at) > l.updated_at AS newer,
                 epoch_us(r.updated_at) < l.updated_at AS older,
                 r.fingerprint IS DISTINCT FROM l.fingerprint AS changed,
-                (r.value IS NULL) <> (l.value IS NULL)
-                    OR coalesce(r.currency, '') <> coalesce(l.currency, '')
-                    OR coalesce(
-                        abs(CAST(r.value * 10000 AS BIGINT) - l.value) > {absolute}
-                        AND abs(CAST(r.value * 10000 AS BIGINT) - l.value)::HUGEINT * {whole}
-                            > abs(l.value)::HUGEINT * {share},
-                        false
-                    ) AS moved
-            FROM rows_once AS r {joined} JOIN ledger_entries AS l ON r.key = l.key
+                {_moved(rules.tolerance)} AS moved
+            FROM remarkable AS l LEFT JOIN rows_once AS r USING (key)
         ), remarked AS (
             SELECT *, {differing} AS bar, {differs} AS differs,
                 coalesce(barred, '') = '{Reason.NO_CONSENT}' AS withdrawn
             FROM joined
-        ), remarkable AS (
-            -- Most rows of most runs end here; what follows is dear.
-            SELECT * FROM remarked
-            WHERE NOT (
-                state = 'accepted' AND NOT absent AND NOT differs
-                AND (barred IS NULL OR barred IN ({rejecting}))
-            )
         ), judged AS (
             SELECT *, CASE
-                WHEN key IS NULL OR key = '' THEN ['rejected', '{Reason.MISSING_KEY}']
                 WHEN absent THEN CASE
                     WHEN state IN ('planned', 'sent', 'pending') THEN ['pending', '{Remark.NOT_SETTLED}']
                     WHEN present OR state = 'in_doubt' THEN ['remove', NULL] END
@@ -322,12 +341,12 @@ def _plan_statement(rules: Rules, now: datetime) -> str:
                         THEN ['{doing}', NULL]
                     ELSE ['in_doubt', said] END
                 WHEN state = 'accepted' THEN CASE
-                    WHEN barred IS NOT NULL AND (differs OR barred NOT IN ({rejecting}))
+                    WHEN barred IS NOT NULL AND (differs OR barred IN ({_SKIPPING}))
                         THEN ['unchanged', barred]
                     WHEN barred IS NULL AND differs AND bar IS NULL THEN ['{doing}', NULL]
                     WHEN barred IS NULL AND differs THEN ['unchanged', bar]
                     ELSE ['unchanged', NULL] END
-                WHEN barred IN ({rejecting}) THEN ['rejected', barred]
+                WHEN barred NOT IN ({_SKIPPING}) THEN ['rejected', barred]
                 WHEN barred IS NOT NULL THEN ['skipped', barred]
                 WHEN state = 'rejected' THEN CASE
                     WHEN older OR NOT (moved OR changed) THEN ['rejected', said]
@@ -336,7 +355,7 @@ def _plan_statement(rules: Rules, now: datetime) -> str:
                     ELSE ['unchanged', bar] END
                 WHEN older THEN ['skipped', '{Remark.OLDER_THAN_LEDGER}']
                 ELSE {first} END AS judgement
-            FROM remarkable
+            FROM remarked
         )
         SELECT
             key, event_id, fingerprint, value, currency, event_time, updated_at,

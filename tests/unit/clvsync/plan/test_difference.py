@@ -228,8 +228,6 @@ AUDIENCE = Rules(TEN_PERCENT, updates=True, removes=True, resends=True)
         (None, Known(state="removed", present=False), AUDIENCE, ("", None)),
         (None, Known(state="rejected", present=False), AUDIENCE, ("", None)),
         (None, Known(state="pending", present=False), AUDIENCE, ("pending", "not_settled")),
-        (Row(key=None), None, AUDIENCE, ("rejected", "missing_key")),
-        (Row(key=""), None, GOOGLE, ("rejected", "missing_key")),
     ],
 )
 def test_verdicts(
@@ -273,6 +271,16 @@ def test_of_rows_with_one_key_the_newest_counts(workspace: Any) -> None:
     assert [(row["key"], row["value"]) for row in planned] == [("a", Decimal(2)), ("b", Decimal(100))]
     assert result.settled.skipped == 2
     assert result.settled.reasons == Counter({str(Remark.DUPLICATE_KEY): 2})
+    result.held("test").check()
+
+
+@pytest.mark.parametrize("rules", [GOOGLE, AUDIENCE])
+def test_rows_without_a_key_are_rejected(workspace: Any, rules: Rules) -> None:
+    rows = [Row(key=None), Row(key=None), Row(key=""), Row(key=""), Row(key="b"), Row(key="b")]
+    result, planned = plan(workspace, rows, [Known(key="b")], rules)
+    assert planned == []
+    assert result.settled.reasons == Counter({"missing_key": 4, "duplicate_key": 1})
+    assert (result.settled.rejected, result.settled.skipped, result.settled.unchanged) == (4, 1, 1)
     result.held("test").check()
 
 
