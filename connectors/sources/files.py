@@ -22,7 +22,12 @@ _CSV = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
 _WHOLE, _AS_WHOLE = r"\s*-?\d{1,38}\s*", "DECIMAL(38,0)"
 _DECIMAL, _AS_DECIMAL = r"\s*-?\d{1,29}(\.\d{1,9})?\s*", "DECIMAL(38,9)"
 _EXACT_AS_FLOAT = r"\s*[+-]?\d{0,15}(\.\d*)?([eE][+-]?\d+)?\s*|\D*"
+# Said outright: DuckDB tells it from a file's first rows, and takes a quote that comes later for a letter.
+_QUOTE = '"'
 _YEAR_FIRST = r"\s*\d{4}-\d{2}-\d{2}.*"
+
+
+_Stamp = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +38,8 @@ class _FileTable:
     parquet: bool
 
     @property
-    def stamp(self) -> tuple[tuple[str, int, int], ...]:
-        return tuple((str(file), file.stat().st_mtime_ns, file.stat().st_size) for file in self.files)
+    def stamp(self) -> _Stamp:
+        return tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in self.files)
 
 
 class Files(Embedded):
@@ -48,7 +53,7 @@ class Files(Embedded):
     def __init__(self, path: Path, *, name: str, memory_limit: str) -> None:
         super().__init__(name, memory_limit=memory_limit)
         self._path = path
-        self._types: dict[tuple[tuple[str, int, int], ...], dict[str, str]] = {}
+        self._types: dict[tuple[Path, ...], tuple[_Stamp, dict[str, str]]] = {}
 
     def _prepare(self, connection: Any, query: exp.Expression) -> exp.Expression:
         found = {name.lower(): table for name, table in self._found().items()}
@@ -69,14 +74,23 @@ class Files(Embedded):
         files = [str(file) for file in table.files]
         if table.parquet:
             return _reading("read_parquet", files)
-        stamp = table.stamp
-        if stamp not in self._types:
-            self._types[stamp] = _types(connection, files)
+        stamp, types_by_name = self._types.get(table.files, (None, {}))
+        if stamp != table.stamp:
+            stamp, types_by_name = table.stamp, _types(connection, files)
+            self._types[table.files] = stamp, types_by_name
         types = [
             exp.PropertyEQ(this=exp.Literal.string(name), expression=exp.Literal.string(kind))
-            for name, kind in self._types[stamp].items()
+            for name, kind in types_by_name.items()
         ]
-        return _reading("read_csv", files, header=exp.true(), types=exp.Struct(expressions=types))
+        quote = exp.Literal.string(_QUOTE)
+        return _reading(
+            "read_csv",
+            files,
+            header=exp.true(),
+            quote=quote,
+            escape=quote,
+            types=exp.Struct(expressions=types),
+        )
 
     def _found(self) -> dict[str, _FileTable]:
         """Tables by name. Raises FixConfiguration where two sets of files claim one name."""
@@ -84,11 +98,16 @@ class Files(Embedded):
             tables = [(_stem(self._path), [self._path])]
         else:
             tables = [
-                (entry.name, sorted(each for each in entry.rglob("*") if _kind(each)))
+                (
+                    entry.name,
+                    sorted(
+                        each for each in entry.rglob("*") if _seen(each.relative_to(entry)) and _kind(each)
+                    ),
+                )
                 if entry.is_dir()
                 else (_stem(entry), [entry])
                 for entry in sorted(self._path.iterdir())
-                if not entry.name.startswith(".") and (entry.is_dir() or _kind(entry))
+                if _seen(Path(entry.name)) and (entry.is_dir() or _kind(entry))
             ]
         found: dict[str, _FileTable] = {}
         for name, files in tables:
@@ -113,9 +132,14 @@ class Files(Embedded):
         return [Finding(Severity.OK, self.name, f"{len(tables)} tables: {', '.join(tables[:20])}")]
 
 
+def _seen(path: Path) -> bool:
+    """False for what a tool keeps for itself, as in `_temporary/`."""
+    return not any(part.startswith((".", "_")) for part in path.parts)
+
+
 def _kind(file: Path) -> str | None:
     name = file.name.lower()
-    if name.startswith((".", "_")) or not file.is_file():
+    if not file.is_file():
         return None
     return "parquet" if name.endswith(_PARQUET) else "csv" if name.endswith(_CSV) else None
 
@@ -136,9 +160,10 @@ def _reading(function: str, files: list[str], **options: exp.Expression) -> exp.
 
 def _types(connection: Any, files: list[str]) -> dict[str, str]:
     """DuckDB's types of a CSV table's columns, corrected where they would lose something."""
-    sniffed = connection.read_csv(files, header=True, union_by_name=True, sample_size=-1)
+    form = {"header": True, "union_by_name": True, "quotechar": _QUOTE, "escapechar": _QUOTE}
+    sniffed = connection.read_csv(files, sample_size=-1, **form)
     types = {name: str(kind) for name, kind in zip(sniffed.columns, sniffed.types, strict=True)}
-    text = connection.read_csv(files, header=True, union_by_name=True, all_varchar=True)
+    text = connection.read_csv(files, all_varchar=True, **form)
     for name, kind in types.items():
         if kind == "DOUBLE":
             whole, places, exact = _all_match(text, name, _WHOLE, _DECIMAL, _EXACT_AS_FLOAT)

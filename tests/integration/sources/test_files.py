@@ -69,6 +69,15 @@ def test_types_are_found_from_the_whole_file(source: Source, tmp_path: Path) -> 
     assert found[-1].as_py() == "n/a"
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_quote_late_in_a_file_is_a_quote(source: Source, tmp_path: Path, separator: str) -> None:
+    plain = "".join(f"{number}{separator}plain {number}\n" for number in range(60_000))
+    last = f'60000{separator}"late{separator} ""quoted""\nline"\n'
+    (tmp_path / "notes.csv").write_text(f"id{separator}note\n{plain}{last}")
+    found = read(source, "SELECT note FROM notes WHERE id = 60000")
+    assert found.to_pylist() == [{"note": f'late{separator} "quoted"\nline'}]
+
+
 def test_a_file_that_changes_is_looked_at_again(source: Source, tmp_path: Path) -> None:
     assert column(source, tmp_path, "1", "2").type == pa.int64()
     assert column(source, tmp_path, "1", "two").to_pylist() == ["1", "two"]
@@ -80,6 +89,8 @@ def test_many_files_are_one_table_and_columns_are_matched_by_name(source: Source
     (tmp_path / "orders" / "2026" / "january.csv").write_text("amount,gclid,order_id\n2.25,x,b\n")
     (tmp_path / "orders" / "_notes.csv").write_text("nothing,to,see\n")
     (tmp_path / "orders" / "readme.txt").write_text("nothing to see")
+    (tmp_path / "orders" / "_temporary").mkdir()
+    (tmp_path / "orders" / "_temporary" / "half.csv").write_text("order_id\nhalf\n")
     found = read(source, "SELECT order_id, amount, gclid FROM orders ORDER BY order_id")
     assert found.to_pylist() == [
         {"order_id": "a", "amount": Decimal("1.50"), "gclid": None},
