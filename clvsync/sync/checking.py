@@ -11,7 +11,7 @@ from clvsync.sync.passes import Pass, silent
 from clvsync.sync.planning import plan
 from clvsync.value.policies import DISTINCT_VALUES_NEEDED, SPREAD_NEEDED
 from connectors.errors import ConnectorError
-from connectors.types import Finding, Severity
+from connectors.types import Finding, Reason, Severity
 
 _FEW = 0.5
 """Below this share of rows with an identifier, mapping more columns is worth more than anything else."""
@@ -91,7 +91,8 @@ def _rows(one_pass: Pass) -> Iterator[Finding]:
         settled, spread = planned.plan.settled, planned.spread
         left_out = settled.skipped + settled.rejected
         usable = settled.read - left_out
-        why = ", ".join(f"{reason} {rows:,}" for reason, rows in settled.reasons.most_common(3))
+        reasons = [each for each in settled.reasons.most_common() if each[0] in set(Reason)]
+        why = ", ".join(f"{reason} {rows:,}" for reason, rows in reasons[:3])
         yield Finding(
             Severity.OK if usable > _FEW * settled.read else Severity.WARNING,
             f"sync {sync.name}",

@@ -5,22 +5,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from connectors.errors import ConnectorError, RetryLater
 from connectors.google import events, facts, ingestion, reading
 from connectors.google.account import GoogleAccount, hyphenated
-from connectors.types import Finding, Severity
+from connectors.types import Finding, Severity, Table
 
-if TYPE_CHECKING:
-    from connectors.google.conversions import GoogleConversions
+
+class ConversionsDestination(Protocol):
+    """What is looked at: the account, the action, and how a request for it is built."""
+
+    account: GoogleAccount
+    conversion_action_id: str
+    lookback: timedelta
+
+    def request(self, shaped: Table, *, validate_only: bool = False) -> dict[str, Any]: ...
+
 
 _NOBODY = hashlib.sha256(b"nobody@example.com").hexdigest()
 
 
-def conversions(destination: GoogleConversions, now: datetime) -> list[Finding]:
+def conversions(destination: ConversionsDestination, now: datetime) -> list[Finding]:
     """One finding a line, good or bad. Later looks are left out where an earlier one makes them pointless."""
     account = destination.account
     findings = [sunset(now)]
@@ -85,7 +93,7 @@ def _account(account: GoogleAccount) -> Iterator[Finding]:
         )
 
 
-def _conversion_action(destination: GoogleConversions) -> Iterator[Finding]:
+def _conversion_action(destination: ConversionsDestination) -> Iterator[Finding]:
     wanted = destination.conversion_action_id
     what = f"Conversion action {wanted}"
     actions = {
@@ -116,7 +124,7 @@ def _conversion_action(destination: GoogleConversions) -> Iterator[Finding]:
 
 
 def _faults(
-    action: reading.ConversionAction, destination: GoogleConversions
+    action: reading.ConversionAction, destination: ConversionsDestination
 ) -> Iterator[tuple[Severity, str, str]]:
     if action.status != "ENABLED":
         yield Severity.ERROR, f"is {action.status}", "Enable it in Google Ads."
@@ -138,7 +146,7 @@ def _faults(
 
 
 def _lookback(
-    action: reading.ConversionAction, destination: GoogleConversions
+    action: reading.ConversionAction, destination: ConversionsDestination
 ) -> Iterator[tuple[Severity, str, str]]:
     there, here = action.click_lookback, destination.lookback
     found = f"its click look-back is {there.days} days, and {here.days} are configured here"
@@ -169,7 +177,7 @@ def _declarations(account: GoogleAccount) -> Iterator[Finding]:
         yield Finding(Severity.OK, what, "declared for every campaign")
 
 
-def _data_manager(destination: GoogleConversions, now: datetime) -> Finding:
+def _data_manager(destination: ConversionsDestination, now: datetime) -> Finding:
     """One made-up event, sent to be validated and not kept."""
     event = {
         "key": "check",

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from connectors import identity
 from connectors.errors import BatchRefused, FixConfiguration
-from connectors.google import eligibility, events, facts, ingestion
+from connectors.google import checking, eligibility, events, facts, ingestion
 from connectors.google.account import CONNECTIONS, GoogleAccount
 from connectors.types import (
     Action,
@@ -126,8 +126,6 @@ class GoogleConversions:
 
     def check(self) -> Sequence[Finding]:
         """Sign-in, account, conversion action and both APIs, one after the other."""
-        from connectors.google import checking
-
         return checking.conversions(self, self._clock())
 
     def close(self) -> None:
