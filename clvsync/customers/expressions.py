@@ -24,7 +24,8 @@ def table(name: str) -> exp.Table:
 
 
 def named(expression: exp.Expression, name: str) -> exp.Expression:
-    return exp.alias_(expression, name, quoted=True)
+    alias: exp.Expression = exp.alias_(expression, name, quoted=True)
+    return alias
 
 
 def text(value: str) -> exp.Literal:
@@ -87,14 +88,6 @@ def row_number(partition: Iterable[exp.Expression], order: Iterable[exp.Expressi
         partition_by=[each.copy() for each in partition],
         order=exp.Order(expressions=[each.copy() for each in order]),
     )
-
-
-def over(aggregate: exp.Expression, partition: Iterable[exp.Expression]) -> exp.Expression:
-    return exp.Window(this=aggregate, partition_by=[each.copy() for each in partition])
-
-
-def descending(value: exp.Expression) -> exp.Expression:
-    return exp.Ordered(this=value.copy(), desc=True, nulls_first=False)
 
 
 def ascending(value: exp.Expression) -> exp.Expression:
