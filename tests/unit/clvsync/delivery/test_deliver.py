@@ -32,7 +32,6 @@ from connectors.types import (
     Kind,
     Settlement,
     SettlementState,
-    Shaped,
     Table,
 )
 from tests.fakes import Clock, FakeDestination, conversions
@@ -136,7 +135,7 @@ def test_rows_are_sent_in_full_requests_and_counted(bench: Bench) -> None:
 def test_each_batch_is_in_the_ledger_before_it_leaves(bench: Bench) -> None:
     seen: list[list[BatchState]] = []
 
-    def look(shaped: Shaped, action: Action) -> None:
+    def look(shaped: Table, action: Action) -> None:
         ids = shaped["key"].to_pylist()
         found = [bench.ledger.entry(key)[0] for key in ids]
         assert {entry.state for entry in found} == {EntryState.SENT}
@@ -445,7 +444,7 @@ def test_threads_share_the_work_and_the_counts(tmp_path: Path) -> None:
 
 
 def test_an_unforeseen_error_leaves_the_batch_for_the_next_run(bench: Bench) -> None:
-    def fail(shaped: Shaped, action: Action) -> None:
+    def fail(shaped: Table, action: Action) -> None:
         raise KeyError("a fault of ours")
 
     bench.destination.before_send = fail
