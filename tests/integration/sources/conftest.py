@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import duckdb
 import psycopg
@@ -82,8 +80,6 @@ def shop_postgres_url(postgres_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def ibis_address(shop_file: Path) -> str:
-    # Ibis imports it before it streams. It closes a hole that pyarrow itself has closed since 14.0.1.
-    sys.modules.setdefault("pyarrow_hotfix", ModuleType("pyarrow_hotfix"))
     return f"duckdb://{shop_file}?read_only=True"
 
 
