@@ -32,6 +32,8 @@ def open_workspace(memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
         )
         try:
             connection.execute("SET TimeZone = 'UTC'")
+            # It would be drawn into what a command prints.
+            connection.execute("SET enable_progress_bar = false")
             yield connection
         finally:
             connection.close()
