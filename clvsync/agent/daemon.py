@@ -5,19 +5,25 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from clvsync.agent.triggers import trigger
+from clvsync.agent.triggers import missed, trigger
+from clvsync.ledger import RunStatus
 from clvsync.sync.business import Business
 from clvsync.sync.opened import Clock, utc_now
-from connectors.errors import ConnectorError
+from connectors.errors import RetryLater
 
 if TYPE_CHECKING:
     from clvsync.config.sections import Config
+    from clvsync.sync.report import RunReport
 
 log = logging.getLogger("clvsync.agent")
+
+AGAIN_AFTER = timedelta(minutes=10)
+"""When a run that failed for a passing reason is tried again, where neither the reason nor the schedule says
+sooner."""
 
 
 class Daemon:
@@ -37,8 +43,8 @@ class Daemon:
         state cannot be opened."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.stop())
-        with Business.open(self._config, self._clock) as business:
-            scheduler = self._schedule(business)
+        with Business.open(self._config, self._clock, self.sleep) as business:
+            scheduler = self.schedule(business)
             scheduler.start()
             for job in scheduler.get_jobs():
                 log.info("%s: next run at %s", job.id, _zoned(job.next_run_time, self._config))
@@ -51,7 +57,17 @@ class Daemon:
         """Ask for the end; `run_until_stopped` returns once the batch in hand is recorded."""
         self._stopping.set()
 
-    def _schedule(self, business: Business) -> Any:
+    def sleep(self, seconds: float) -> None:
+        """Wait before a request is tried again. Raises RetryLater once the daemon has to stop."""
+        if self._stopping.wait(seconds):
+            raise RetryLater("The run", "the agent is being stopped", "The next run goes on from here.")
+
+    def schedule(self, business: Business) -> Any:
+        """An APScheduler scheduler, not started, with a job for each sync, under its name.
+
+        A sync is due at once where a run of its schedule was missed, or its last run never ended: its process
+        has died.
+        """
         from apscheduler.executors.pool import ThreadPoolExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -65,25 +81,38 @@ class Daemon:
             if sync.schedule is None:
                 log.info("%s: has no schedule and is run by hand alone", sync.name)
                 continue
-            due = trigger(
-                sync.schedule,
-                self._config.business.timezone,
-                business.last_start(sync.name),
-                self._clock(),
-            )
-            scheduler.add_job(self._run, due, id=sync.name, args=[business, sync.name])
+            now = self._clock()
+            last = next(iter(business.past_runs(sync.name, 1)), None)
+            started = last.started_at if last else None
+            due = trigger(sync.schedule, self._config.business.timezone, started, now)
+            died = last is not None and last.status == RunStatus.RUNNING
+            at_once = died or missed(due, started, now)
+            first = now if at_once else due.get_next_fire_time(None, now)
+            work = [business, scheduler, sync.name]
+            scheduler.add_job(self._run, due, id=sync.name, args=work, next_run_time=first)
         return scheduler
 
-    def _run(self, business: Business, name: str) -> None:
+    def _run(self, business: Business, scheduler: Any, name: str) -> None:
         if self._stopping.is_set():
             return
         try:
-            business.run([name], kind="scheduled", stopping=self._stopping.is_set)
-        except ConnectorError as error:
-            log.error("%s: %s", name, error)
+            reports = business.run([name], kind="scheduled", stopping=self._stopping.is_set)
         except Exception:
             # A fault of our own in one run must not end the schedule of the others.
             log.exception("%s: the run ended in a fault of clvsync itself", name)
+            return
+        for report in reports:
+            self._try_again(scheduler, report)
+
+    def _try_again(self, scheduler: Any, report: RunReport) -> None:
+        """Bring the next run forward where the reason why this one failed will pass."""
+        if not isinstance(report.error, RetryLater):
+            return
+        again = self._clock() + (report.error.delay or AGAIN_AFTER)
+        job = scheduler.get_job(report.sync)
+        if again < job.next_run_time:
+            log.info("%s: again at %s", report.sync, _zoned(again, self._config))
+            scheduler.modify_job(report.sync, next_run_time=again)
 
 
 def _zoned(moment: datetime | None, config: Config) -> str:

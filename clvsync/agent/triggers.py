@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from clvsync.config.units import Schedule
+
+_MOMENT = timedelta(seconds=1)
+"""A run that starts when it is due is not missed because it started on time."""
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -34,6 +37,14 @@ def trigger(schedule: Schedule, timezone: str, last_start: datetime | None, now:
         day_of_week=named_weekdays(weekday),
         timezone=ZoneInfo(timezone),
     )
+
+
+def missed(due: Any, last_start: datetime | None, now: datetime) -> bool:
+    """Whether a trigger was due since the last run began. Before the first run nothing is missed."""
+    if last_start is None:
+        return False
+    first = due.get_next_fire_time(None, last_start + _MOMENT)
+    return first is not None and first <= now
 
 
 def named_weekdays(field: str) -> str:

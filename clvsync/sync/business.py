@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 from clvsync.ledger import Decision, Entry
 from clvsync.sync.chain import run_sync
@@ -75,11 +74,6 @@ class Business(Opened):
     def release(self, run_id: str) -> None:
         """Let the next run of a held run's sync pass the brakes."""
         self.ledger.decide(run_id, Decision.RELEASE, self.clock())
-
-    def last_start(self, name: str) -> datetime | None:
-        """When the sync last started (None: never)."""
-        runs = self.ledger.runs(1, name)
-        return runs[0].started_at if runs else None
 
     def check(self) -> Sequence[Finding]:
         """Everything that has to be right before a row is sent."""

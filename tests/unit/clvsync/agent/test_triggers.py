@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from clvsync.agent.triggers import named_weekdays, trigger
+from clvsync.agent.triggers import missed, named_weekdays, trigger
 from clvsync.config.units import Schedule, parse_schedule
 
 MONDAY = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
@@ -59,3 +59,17 @@ def test_weekdays_are_those_of_cron(line: str, expected: datetime) -> None:
 )
 def test_weekdays_by_name(field: str, names: str) -> None:
     assert named_weekdays(field) == names
+
+
+@pytest.mark.parametrize("written", ["every 4 hours", "daily at 06:30"])
+def test_what_was_due_while_nobody_was_there_is_missed(written: str) -> None:
+    schedule, monday_half_past_six = parse_schedule(written), datetime(2026, 11, 23, 5, 30, tzinfo=UTC)
+
+    def is_missed(last: datetime | None, now: datetime) -> bool:
+        return missed(trigger(schedule, "Europe/Berlin", last, now), last, now)
+
+    assert is_missed(monday_half_past_six - timedelta(hours=5), monday_half_past_six + timedelta(minutes=1))
+    assert not is_missed(monday_half_past_six, monday_half_past_six + timedelta(minutes=1))
+    assert not is_missed(monday_half_past_six, monday_half_past_six + timedelta(hours=3))
+    assert is_missed(monday_half_past_six, monday_half_past_six + timedelta(days=1, minutes=1))
+    assert not is_missed(None, monday_half_past_six)
