@@ -220,7 +220,8 @@ def _is_about_rows(call: Call, code: int, subcode: int, error: Mapping[str, Any]
         return False
     if subcode:
         return (code, subcode) not in facts.ERROR_CODES
-    return _ROW_INDEX.search(_all_words(error)) is not None
+    # What Meta explains to a person under a title is an event's content; a request's own form has none.
+    return bool(error.get("error_user_title")) or _ROW_INDEX.search(_all_words(error)) is not None
 
 
 def _placed(call: Call, error: Mapping[str, Any], reason: Reason) -> tuple[Rejection, ...]:

@@ -142,6 +142,12 @@ def test_rows_that_the_words_place_are_rejections() -> None:
     assert [rejection.index for rejection in failure.rejections] == [3]
 
 
+def test_what_is_explained_under_a_title_is_a_row_though_its_subcode_is_missing() -> None:
+    titled = error(100, error_user_title="Event Timestamp In The Future", error_user_msg="Words.")
+    exactly(judge(WRITE, answer(400, titled)), BatchRefused)
+    exactly(judge(READ, answer(400, titled)), FixConfiguration)
+
+
 def test_an_invalid_parameter_of_a_call_without_rows_is_no_batch() -> None:
     exactly(judge(READ, answer(400, error(100, 1815356))), FixConfiguration)
 
