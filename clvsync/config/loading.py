@@ -40,7 +40,9 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     """
     if not path.is_file():
         raise FixConfiguration(
-            str(path), "there is no such file", "Name it with --config, or write one with `clvsync init`."
+            str(path),
+            "there is no such file",
+            "Name it with --config, or make one from docs/clvsync.example.yaml.",
         )
     variables: dict[str, str] = {
         k: v for k, v in dotenv_values(path.parent / ".env").items() if v is not None
@@ -154,7 +156,7 @@ def _place_in_file(location: _PLACE, lines: Mapping[_PLACE, int]) -> _PLACE:
 def _resolved(config: Config, folder: Path, variables: Mapping[str, str]) -> Config:
     """Relative paths made relative to the file, and the state's key taken from the environment if absent."""
     state = config.state.model_copy(update={"url": _absolute_url(config.state.url, folder)})
-    if state.key is None and STATE_KEY_VARIABLE in variables:
+    if state.key is None and variables.get(STATE_KEY_VARIABLE):
         state = state.model_copy(update={"key": SecretStr(variables[STATE_KEY_VARIABLE])})
     url = SecretStr(_absolute_url(config.warehouse.url.get_secret_value(), folder))
     warehouse = config.warehouse.model_copy(update={"url": url})

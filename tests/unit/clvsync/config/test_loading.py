@@ -130,7 +130,7 @@ def test_no_secret_is_in_an_error(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(FixConfiguration, match="clvsync init"):
+    with pytest.raises(FixConfiguration, match="clvsync.example.yaml"):
         load(tmp_path / "absent.yaml")
 
 
