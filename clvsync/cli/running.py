@@ -12,6 +12,7 @@ from clvsync.cli.output import (
     ExitCode,
     JsonOption,
     answering,
+    console,
     print_json,
     progress,
     read_config,
@@ -116,6 +117,8 @@ def release(
         business.release(run)
     if as_json:
         print_json({"released": run})
+    else:
+        console().print(f"Run {run} is released: the sync's next run passes the brakes.", highlight=False)
 
 
 def exit_code(reports: list[RunReport]) -> ExitCode:

@@ -132,8 +132,8 @@ class OrdersTable(Section):
     channel: str | None = None
     device: str | None = None
     campaign_id: str | None = None
-    ad_group_id: str | None = None
-    ad_id: str | None = None
+    ad_group_id: str | None = Field(default=None, description="Kept with the order; nothing uses it yet.")
+    ad_id: str | None = Field(default=None, description="Kept with the order; nothing uses it yet.")
     click_time: str | None = None
     gclid: str | None = None
     gbraid: str | None = None
@@ -147,6 +147,8 @@ class OrdersTable(Section):
 
 
 class SpendTable(Section):
+    """Cost by day and channel. Checked for its form; nothing reads it yet."""
+
     relation: Relation = Field(alias="from")
     date: str
     cost: str
@@ -292,6 +294,14 @@ class GoogleConversionsSync(ConversionsSync):
         default=parse_duration("90 days"), description="The conversion action's click-through look-back."
     )
     restate: Restate = Restate()
+
+    @model_validator(mode="after")
+    def _an_order_keeps_its_margin(self) -> GoogleConversionsSync:
+        if self.carries == "increment" and self.sent_by == "us" and "restate" in self.model_fields_set:
+            raise ValueError(
+                "`restate` is for syncs that carry the acquisition: an order's margin is sent once"
+            )
+        return self
 
 
 class MetaEventsSync(ConversionsSync):

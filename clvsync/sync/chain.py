@@ -25,6 +25,8 @@ from connectors.types import Destination
 
 log = logging.getLogger("clvsync.sync")
 
+_RUNS_LOOKED_BACK = 100
+
 
 class Fault(ConnectorError):
     """A fault of clvsync itself. Names the kind of error alone: its text may hold what a row held."""
@@ -120,12 +122,13 @@ def _keep_refused(one_pass: Pass, run: Run) -> None:
 
 
 def _released(one_pass: Pass, run: Run) -> bool:
-    """Whether a person has released the stream's last run, which the brakes held."""
-    earlier = [
-        past for past in one_pass.business.ledger.runs(20, run.sync) if past.stream_id == run.stream_id
-    ]
-    last = next((past for past in earlier if past.id != run.id), None)
-    return last is not None and last.decision == Decision.RELEASE
+    """Whether a person has released what the brakes hold: the newest run of this stream that was held, with
+    none since that passed them."""
+    for past in one_pass.business.ledger.runs(_RUNS_LOOKED_BACK, run.sync):
+        if past.stream_id != run.stream_id or past.id == run.id or past.status == RunStatus.FAILED:
+            continue
+        return past.status == RunStatus.HELD and past.decision == Decision.RELEASE
+    return False
 
 
 def _finish(
@@ -157,7 +160,9 @@ def _finish(
         reasons=ended.reasons,
         message=message,
     )
-    log.info("%s: %s, %s", run.sync, status, {k: v for k, v in counts.as_dict().items() if v})
+    told = logging.WARNING if status is RunStatus.HELD else logging.INFO
+    counted = {name: count for name, count in counts.as_dict().items() if count}
+    log.log(told, "%s: %s, %s %s", run.sync, status, counted, message)
     report = replace(RunReport.from_ledger(ended), error=error)
     if planned is None:
         return report

@@ -13,7 +13,7 @@ from clvsync.value.policies import DISTINCT_VALUES_NEEDED, SPREAD_NEEDED
 from connectors.errors import ConnectorError
 from connectors.types import Finding, Reason, Severity
 
-_FEW = 0.5
+_FEW = 0.8
 """Below this share of rows with an identifier, mapping more columns is worth more than anything else."""
 
 

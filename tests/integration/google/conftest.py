@@ -28,7 +28,7 @@ def account(sandbox: Sandbox) -> Iterator[GoogleAccount]:
         data_manager_url=sandbox.http_url,
         token_url=f"{sandbox.http_url}/oauth2/token",
         certificate=sandbox.certificate,
-        timeout=timedelta(seconds=10),
+        timeout=timedelta(seconds=30),
     )
     yield made
     made.close()
