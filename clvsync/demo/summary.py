@@ -32,7 +32,17 @@ OUTCOMES = (
     "rejected",
     "held",
 )
-_HEADERS = {"unchanged": "un-\nchanged", "in_doubt": "in\ndoubt"}
+_HEADERS = {
+    "accepted": "ac-\ncepted",
+    "restated": "re-\nstated",
+    "pending": "pend-\ning",
+    "in_doubt": "in\ndoubt",
+    "unchanged": "un-\nchanged",
+    "removed": "re-\nmoved",
+    "skipped": "skip-\nped",
+    "rejected": "re-\njected",
+}
+"""Broken in two, so that the table fits a terminal of 80 columns."""
 _COLOURS = {
     "accepted": "green",
     "restated": "cyan",
@@ -137,21 +147,26 @@ def summary(
 
 
 def outcomes_table(passes: Sequence[Pass]) -> Table:
-    """One line a run, passes one below the other."""
+    """One line a run, passes one below the other. Outcomes that no row of any run had have no column."""
+    had = [
+        name
+        for name in OUTCOMES
+        if any(run.get(name) or run.get("earlier", {}).get(name) for part in passes for run in part.runs)
+    ]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), collapse_padding=True, header_style="dim")
-    table.add_column("sync", overflow="fold", min_width=14, max_width=24, vertical="bottom")
+    table.add_column("sync", overflow="fold", min_width=22, max_width=24, vertical="bottom")
     table.add_column("read", justify="right", vertical="bottom")
-    for name in OUTCOMES:
+    for name in had:
         table.add_column(_HEADERS.get(name, name), justify="right", vertical="bottom")
     for number, part in enumerate(passes):
         if number:
             table.add_row()
         table.add_row(Text(part.title, style="bold"))
         for run in part.runs:
-            table.add_row(_sync_cell(run), _count(run, "read"), *(_count(run, name) for name in OUTCOMES))
+            table.add_row(_sync_cell(run), _count(run, "read"), *(_count(run, name) for name in had))
             if earlier := run.get("earlier"):
                 # What an earlier run left pending and this one found decided.
-                settled = [Text(f"{earlier[name]:,}" if earlier.get(name) else "") for name in OUTCOMES]
+                settled = [Text(f"{earlier[name]:,}" if earlier.get(name) else "") for name in had]
                 table.add_row(Text("  of earlier runs"), "", *settled, style="dim")
     return table
 
