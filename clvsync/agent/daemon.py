@@ -37,6 +37,7 @@ class Daemon:
         self._config = config
         self._clock = clock
         self._stopping = threading.Event()
+        self._at_work = threading.Lock()
 
     def run_until_stopped(self) -> None:
         """Blocks until SIGTERM or SIGINT, then finishes the batch in hand. Raises ConnectorError where the
@@ -50,7 +51,7 @@ class Daemon:
                 log.info("%s: next run at %s", job.id, _zoned(job.next_run_time, self._config))
             self._stopping.wait()
             log.info("stopping: the batch in hand is finished, the rest is left to the next run")
-            scheduler.shutdown(wait=True)
+            self.shut_down(scheduler)
         log.info("stopped")
 
     def stop(self) -> None:
@@ -68,6 +69,7 @@ class Daemon:
         A sync is due at once where a run of its schedule was missed, or its last run never ended: its process
         has died.
         """
+        from apscheduler.events import EVENT_JOB_MAX_INSTANCES
         from apscheduler.executors.pool import ThreadPoolExecutor
         from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -76,6 +78,12 @@ class Daemon:
             # A run that is late is still wanted, once, however late it is.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone=ZoneInfo("UTC"),
+        )
+        # APScheduler words this for its own developers, as a warning.
+        logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
+        scheduler.add_listener(
+            lambda event: log.info("%s: came due while its last run was not over, left out", event.job_id),
+            EVENT_JOB_MAX_INSTANCES,
         )
         for sync in self._config.syncs:
             if sync.schedule is None:
@@ -92,17 +100,25 @@ class Daemon:
             scheduler.add_job(self._run, due, id=sync.name, args=work, next_run_time=first)
         return scheduler
 
+    def shut_down(self, scheduler: Any) -> None:
+        """Return once the run in hand is over; no other begins."""
+        self.stop()
+        # APScheduler's own waiting holds the lock that a run needs to bring its next one forward.
+        with self._at_work:
+            scheduler.shutdown(wait=False)
+
     def _run(self, business: Business, scheduler: Any, name: str) -> None:
-        if self._stopping.is_set():
-            return
-        try:
-            reports = business.run([name], kind="scheduled", stopping=self._stopping.is_set)
-        except Exception:
-            # A fault of our own in one run must not end the schedule of the others.
-            log.exception("%s: the run ended in a fault of clvsync itself", name)
-            return
-        for report in reports:
-            self._try_again(scheduler, report)
+        with self._at_work:
+            if self._stopping.is_set():
+                return
+            try:
+                reports = business.run([name], kind="scheduled", stopping=self._stopping.is_set)
+            except Exception:
+                # A fault of our own in one run must not end the schedule of the others.
+                log.exception("%s: the run ended in a fault of clvsync itself", name)
+                return
+            for report in reports:
+                self._try_again(scheduler, report)
 
     def _try_again(self, scheduler: Any, report: RunReport) -> None:
         """Bring the next run forward where the reason why this one failed will pass."""

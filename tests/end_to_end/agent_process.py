@@ -58,11 +58,13 @@ def opened(config: Path) -> Ledger:
 
 
 def asked(folder: Path, query: str) -> list[tuple[Any, ...]]:
-    """Rows of a query over the ledger of `folder`, beside whoever writes it; none where there is none yet."""
+    """Rows of a query over the ledger of `folder`, beside whoever writes it; none while there is none yet."""
     if not (folder / LEDGER).exists():
         return []
     with closing(sqlite3.connect(f"file:{folder / LEDGER}?mode=ro", uri=True, timeout=30)) as connection:
         try:
             return connection.execute(query).fetchall()
-        except sqlite3.OperationalError:
-            return []
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return []
+            raise

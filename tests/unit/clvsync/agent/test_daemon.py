@@ -65,7 +65,7 @@ def scheduled(daemon: Daemon, business: FakeBusiness, *, paused: bool = True) ->
     try:
         yield scheduler
     finally:
-        scheduler.shutdown(wait=True)
+        daemon.shut_down(scheduler)
 
 
 def due(daemon: Daemon, *past: RunReport) -> dict[str, datetime]:
@@ -149,7 +149,6 @@ def test_runs_never_overlap_and_a_fault_in_one_does_not_end_the_schedule(config:
         for name in (GOOGLE, META, AUDIENCE):
             scheduler.reschedule_job(name, trigger="interval", seconds=0.05)
         assert all_ran.wait(10)
-        daemon.stop()
     assert not overlapped
     assert {GOOGLE, META, AUDIENCE} == set(business.ran)
 
