@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from clvsync.customers.hashed import identifier_forms, refuse_mixed
 from clvsync.customers.mapping import Mapped, mapped
 from clvsync.sync.opened import Opened
 from clvsync.sync.staging import Progress
@@ -43,5 +44,12 @@ class Pass:
 
     @cached_property
     def mapped(self) -> Mapped:
-        """The configured tables in canonical columns."""
-        return mapped(self.business.source, self.business.config.tables, self.business.config.business)
+        """The configured tables in canonical columns.
+
+        Raises FixConfiguration for a column that is missing, cannot be read as what it is mapped to, or mixes
+        plain and hashed identifiers.
+        """
+        found = mapped(self.business.source, self.business.config.tables, self.business.config.business)
+        with self.business.source.stream(identifier_forms(found)) as batches:
+            refuse_mixed(batches.read_all().to_pylist()[0])
+        return found
