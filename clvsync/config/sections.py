@@ -163,6 +163,32 @@ class Tables(Section):
     spend: SpendTable | None = None
 
 
+class Validation(Section):
+    """How the models are tried on the past, and what they have to show before they are sent with."""
+
+    cutoffs: Annotated[int, Field(ge=1, le=12)] = Field(
+        default=3, description="Days of the past to fit before and predict after; half a window apart."
+    )
+    window: Duration | None = Field(
+        default=None,
+        description="How long after each is predicted. Absent: the horizon, at most a third of the history.",
+    )
+    max_bias: Annotated[Share, Field(gt=0)] = Field(
+        default=Decimal("0.25"), description="How far a predicted total may be off before the model is held."
+    )
+
+
+class Jump(Section):
+    """How far a newly fitted model may be from the one before it until a person is asked."""
+
+    mean_score: Annotated[Share, Field(gt=0)] = Field(
+        default=Decimal("0.3"), description="Change of the customers' mean total CLV."
+    )
+    parameters: Annotated[Share, Field(gt=0)] = Field(
+        default=Decimal("0.5"), description="Change of what the parameters say, such as the purchase rate."
+    )
+
+
 class Clv(Section):
     acquisition: Literal["first_order", "column"] = Field(
         default="first_order", description="The model for customers known by their first order alone."
@@ -173,7 +199,16 @@ class Clv(Section):
     horizon: Duration = Field(description="Counted from the acquisition.")
     margin: Annotated[Share, Field(gt=0, le=1)] = Field(description="Share of net revenue that is margin.")
     discount_rate: Annotated[Share, Field(ge=0, lt=1)] = Field(description="A year.")
-    refit: ScheduleText = Field(default=Schedule(text="every week", every=parse_duration("7 days")))
+    refit: ScheduleText = Field(
+        default=Schedule(text="every week", every=parse_duration("7 days")),
+        description="When the models are fitted anew: an interval, or a cron line in the business's zone.",
+    )
+    validation: Validation = Validation()
+    jump: Jump = Jump()
+    accept_unvalidated: bool = Field(
+        default=False,
+        description="Send with models that failed their validation or jumped, whichever version it is.",
+    )
 
     @model_validator(mode="after")
     def _column_is_whole(self) -> Clv:
