@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from connectors.errors import FixConfiguration, StopAndCall
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest revision of the schema. Stated here so that opening an up-to-date ledger need not load Alembic."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -94,7 +94,8 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A fitted CLV model. `metrics` come from its validation; the window is of the orders it learned from."""
+    """A fitted CLV model. `metrics` come from its validation; the window is of the orders it learned from.
+    `accepted_at` and `accepted_because`: a person's word that it may be sent with, None without one."""
 
     name: str
     version: str
@@ -106,6 +107,8 @@ class Model:
     customers: int = 0
     orders: int = 0
     current: bool = False
+    accepted_at: datetime | None = None
+    accepted_because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

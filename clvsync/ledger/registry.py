@@ -12,6 +12,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from clvsync.ledger.records import Model, PlatformObject
 from clvsync.ledger.schema import entries, forgotten, models, objects
 from clvsync.ledger.store import Store
+from connectors.errors import FixConfiguration
 from connectors.types import Array
 
 
@@ -19,7 +20,8 @@ class Registry(Store):
     """What is kept once and not per run."""
 
     def save_model(self, model: Model, *, current: bool = True) -> None:
-        """Keep a fitted model; a `current` one takes the place of the one that scored so far."""
+        """Keep a fitted model; a `current` one takes the place of the one that scored so far. What a person
+        has said of the same version before stays."""
         values = {
             "name": model.name,
             "version": model.version,
@@ -32,13 +34,39 @@ class Registry(Store):
             "orders": model.orders,
             "current": current,
         }
+        this = (models.c.name == model.name, models.c.version == model.version)
         with self._write() as connection:
             if current:
                 connection.execute(update(models).where(models.c.name == model.name).values(current=False))
+            said = connection.execute(
+                select(models.c.accepted_at, models.c.accepted_because).where(*this)
+            ).one_or_none()
+            connection.execute(delete(models).where(*this))
+            connection.execute(insert(models).values(values | (said._asdict() if said else {})))
+
+    def save_metrics(self, name: str, version: str, metrics: Mapping[str, Any]) -> None:
+        """Replace what is known of a kept model's validation."""
+        with self._write() as connection:
             connection.execute(
-                delete(models).where(models.c.name == model.name, models.c.version == model.version)
+                update(models)
+                .where(models.c.name == name, models.c.version == version)
+                .values(metrics=dict(metrics))
             )
-            connection.execute(insert(models).values(values))
+
+    def score_with(self, name: str, version: str, now: datetime, because: str | None = None) -> None:
+        """Let a kept version be the one that scores; `because` records that a person has accepted it.
+
+        Raises FixConfiguration where no such version is kept.
+        """
+        this = (models.c.name == name, models.c.version == version)
+        said = {} if because is None else {"accepted_at": now, "accepted_because": because}
+        with self._write() as connection:
+            if connection.execute(select(models.c.version).where(*this)).one_or_none() is None:
+                raise FixConfiguration(
+                    f"model {version}", "the ledger has no such version", "`clvsync clv models` lists them."
+                )
+            connection.execute(update(models).where(models.c.name == name).values(current=False))
+            connection.execute(update(models).where(*this).values(current=True, **said))
 
     def current_model(self, name: str) -> Model | None:
         """The model of this name that scores, if one was ever fitted."""
@@ -127,6 +155,8 @@ def _model(row: Row[Any]) -> Model:
         customers=row.customers,
         orders=row.orders,
         current=row.current,
+        accepted_at=row.accepted_at,
+        accepted_because=row.accepted_because,
     )
 
 

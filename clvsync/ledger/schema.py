@@ -177,6 +177,8 @@ models = Table(
     Column("customers", BigInteger, nullable=False),
     Column("orders", BigInteger, nullable=False),
     Column("current", Boolean, nullable=False, comment="the one that scores"),
+    Column("accepted_at", Instant, comment="when a person said that it may be sent with"),
+    Column("accepted_because", Text, comment="that person's reason"),
     Index(
         "models_one_current",
         "name",

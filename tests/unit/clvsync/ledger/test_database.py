@@ -5,11 +5,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -81,20 +83,27 @@ def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path, clock: Clock)
     assert [file.name for file in tmp_path.glob("*before*")] == []
 
 
-def test_an_older_file_is_copied_before_it_is_migrated(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_file_is_copied_and_brought_forward(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "clvsync.db"
+    engine = create_engine(f"sqlite:///{path}")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO models (name, version, fitted_at, parameters, metrics, customers, orders, current)"
+            " VALUES ('clv', 'kept', 0, '{}', '{}', 1, 2, 1)"
+        )
+    engine.dispose()
     with Ledger.open(f"sqlite:///{path}", KEY, clock) as ledger:
-        ledger.start_run("kept", "a", "manual", NOON)
-    # As if this version had one more migration than the one that wrote the file.
-    monkeypatch.setattr("clvsync.ledger.database.HEAD", "0002")
-    Ledger.open(f"sqlite:///{path}", KEY, clock).close()
+        kept = ledger.current_model("clv")
+    assert kept is not None
+    assert (kept.version, kept.orders, kept.accepted_at) == ("kept", 2, None)
     (copy,) = tmp_path.glob("*before*")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    with sqlite3.connect(copy) as connection:
-        assert connection.execute("SELECT sync FROM streams").fetchall() == [("kept",)]
-    connection.close()
+    with closing(sqlite3.connect(copy)) as before:
+        assert before.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall() == [("0001",)]
 
 
 @pytest.mark.parametrize("address", ["", "mysql://host/db", "sqlite://", "sqlite:///:memory:", "duckdb:///x"])

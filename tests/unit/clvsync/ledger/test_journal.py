@@ -124,6 +124,24 @@ def test_one_model_of_a_name_scores(ledger: Ledger) -> None:
     assert ledger.current_model("first_order") is None
 
 
+def test_a_person_s_word_for_a_model_outlives_its_being_kept_again(ledger: Ledger) -> None:
+    for version in ("1", "2"):
+        ledger.save_model(Model("bgnbd", version, NOON, {}))
+    ledger.score_with("bgnbd", "1", NOON + timedelta(1), "the price went up")
+    ledger.save_metrics("bgnbd", "1", {"mean_score": 2.5})
+    ledger.save_model(Model("bgnbd", "1", NOON + timedelta(2), {}, {"mean_score": 3.0}))
+    [accepted] = [model for model in ledger.models("bgnbd") if model.current]
+    assert (accepted.version, accepted.metrics) == ("1", {"mean_score": 3.0})
+    assert (accepted.accepted_at, accepted.accepted_because) == (NOON + timedelta(1), "the price went up")
+    ledger.score_with("bgnbd", "2", NOON)
+    current = ledger.current_model("bgnbd")
+    assert current is not None
+    assert (current.version, current.accepted_because) == ("2", None)
+    with pytest.raises(FixConfiguration, match="no such version"):
+        ledger.score_with("bgnbd", "3", NOON)
+    assert ledger.current_model("bgnbd") == current
+
+
 def test_objects_are_remembered_by_address(ledger: Ledger) -> None:
     ledger.save_object("meta/act_1", "best-customers", "23850", NOON)
     ledger.save_object("meta/act_1", "best-customers", "23851", NOON, {"ratio": 0.01})
