@@ -1,4 +1,4 @@
-"""Real servers for the integration tests."""
+"""Real servers for the tests."""
 
 from __future__ import annotations
 
