@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -72,3 +73,8 @@ def build(path: Path, orders: int, now: datetime, *, seed: int = 1) -> int:
         connection.execute(_CUSTOMERS, {"customers": customers})
         connection.execute(_ORDERS)
     return customers
+
+
+def build_asked() -> None:
+    """Build one at the path and of the size that the arguments say; prints the number of customers."""
+    print(build(Path(sys.argv[1]), int(sys.argv[2]), datetime.now(UTC)))
