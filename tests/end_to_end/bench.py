@@ -143,7 +143,7 @@ class Bench:
             return connection.execute(query, parameters).fetchall()
 
     def agree(self, sync: str = GOOGLE, *, action: str = BID_ON_ACTION_ID) -> None:
-        """The platform holds exactly what the ledger says it has taken, each row once, at its latest value."""
+        """The platform holds what the ledger says it has taken, each row once, at its latest value."""
         ledger = [row for row in self.ledger(sync).values() if row.accepted is not None]
         told = {row.event_id: float(row.accepted or 0) for row in ledger}
         assert len(told) == len(ledger), "two rows share an id"

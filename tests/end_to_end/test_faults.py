@@ -18,6 +18,7 @@ from tests.end_to_end import plain_shop
 from tests.end_to_end.bench import Bench
 from tests.end_to_end.plain_shop import AUDIENCE, GOOGLE, META, SYNCS
 from tests.fakes import Clock
+from tests.sample_shop import NOW
 
 CUSTOMERS = 120
 
@@ -69,7 +70,7 @@ DOWN = LOST | {META: "see metastatus.com", AUDIENCE: "see metastatus.com"}
 NEW_TOKEN = "Make a new system-user token"
 RENEW = {GOOGLE: "give a new one", META: NEW_TOKEN, AUDIENCE: NEW_TOKEN}
 
-LASTING = [
+LASTING: list[tuple[FaultKind, dict[str, Any], dict[str, str]]] = [
     (FaultKind.THROTTLE, {}, LATER),
     (FaultKind.THROTTLE, {"delay_seconds": LONG}, LATER),
     (FaultKind.SERVER_ERROR, {}, DOWN),
@@ -94,7 +95,7 @@ def test_while_it_lasts_runs_fail_and_say_what_to_do(
     over(plain)
 
 
-PASSING = [
+PASSING: list[tuple[FaultKind, dict[str, Any]]] = [
     (FaultKind.THROTTLE, {"delay_seconds": 30}),
     (FaultKind.TIMEOUT_AFTER_ACCEPT, {}),
     (FaultKind.SLOW, {"delay_seconds": 2.5}),
@@ -182,8 +183,8 @@ def test_through_every_fault_at_random_nothing_is_lost_and_nothing_is_there_twic
 def test_one_bad_row_among_two_thousand_ends_rejected_alone(tmp_path: Path) -> None:
     """The platforms' clocks are behind, so that the latest order lies in their future: they refuse the whole
     request for it, and neither says which row it is."""
-    clock = Clock(plain_shop.NOW)
-    with Sandbox(clock=lambda: clock.now - timedelta(minutes=65)) as sandbox:
+    clock = Clock(NOW)
+    with Sandbox(clock=lambda: clock.now - timedelta(minutes=62)) as sandbox:
         bench = Bench(tmp_path, plain_shop.build(tmp_path, customers=2_000), sandbox, clock)
         bench.configure(plain_shop.configuration)
         with sandbox.state.lock:
