@@ -12,7 +12,7 @@ from clvsync.customers.expressions import (
     ascending,
     column,
     instant,
-    is_one_of,
+    is_among,
     named,
     number,
     row_number,
@@ -45,7 +45,7 @@ def conversions(
     Columns: key (the order's), customer_key, event_time, click_time, order_value and currency (as the order
     has them; currency null where absent), business_value (the same in the business's currency; null where the
     currency has no rate), customer_type ("new" on the first purchase, else "returning"), ad_user_data,
-    ad_personalization, the ATTRIBUTION_COLUMNS, then the PERSONAL_COLUMNS in clear or, not in clear,
+    ad_personalization, stage, the ATTRIBUTION_COLUMNS, then the PERSONAL_COLUMNS in clear or, not in clear,
     has_<name> for each and personal_digest.
 
     A purchase is an order of a positive amount. Nothing after `as_of` is read; `since` leaves out earlier
@@ -62,9 +62,11 @@ def conversions(
     if since is not None:
         picked = picked.where(exp.GTE(this=column("ordered_at"), expression=instant(since)))
     if keys is not None:
-        picked = picked.where(is_one_of(column("order_key"), keys))
-    wanted = exp.select(column("customer_key")).from_(table(_PICKED))
-    owner = exp.In(this=column("customer_key"), query=wanted.subquery())
+        picked = picked.where(is_among(column("order_key"), keys))
+    owner = None
+    if since is not None or keys is not None:
+        owners = exp.select(column("customer_key")).from_(table(_PICKED))
+        owner = exp.In(this=column("customer_key"), query=owners.subquery())
     rows = (
         exp.select(*(named(value, name) for name, value in _columns().items()))
         .from_(table(_PICKED))
@@ -111,7 +113,7 @@ def _purchases(mapped: Mapped, as_of: datetime, keys: Sequence[str] | None) -> e
         owners = (
             exp.select(column("customer_key"))
             .from_(mapped.orders.subquery("owned"))
-            .where(is_one_of(column("order_key"), keys))
+            .where(is_among(column("order_key"), keys))
         )
         purchases = purchases.where(exp.In(this=column("customer_key"), query=owners.subquery()))
     return purchases
@@ -126,7 +128,7 @@ def _columns() -> dict[str, exp.Expression]:
         "order_value": "amount",
         "currency": "currency",
         "business_value": "value",
-        **{name: name for name in (*ATTRIBUTION_COLUMNS, *CLICK_COLUMNS)},
+        **{name: name for name in ("stage", *ATTRIBUTION_COLUMNS, *CLICK_COLUMNS)},
     }
     is_first = column("purchase", _PICKED).eq(number(1))
     return {

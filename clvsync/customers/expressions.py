@@ -72,6 +72,16 @@ def is_one_of(value: exp.Expression, choices: Iterable[str]) -> exp.Expression:
     return exp.In(this=value.copy(), expressions=[text(choice) for choice in choices])
 
 
+def is_among(value: exp.Expression, keys: Iterable[str]) -> exp.Expression:
+    """As `is_one_of`, by a join: engines compare a row with each of many literals in turn."""
+    rows = [exp.Tuple(expressions=[text(key)]) for key in keys]
+    alias = exp.TableAlias(
+        this=exp.to_identifier("wanted", quoted=True), columns=[exp.to_identifier("key", quoted=True)]
+    )
+    listed = exp.select(column("key", "wanted")).from_(exp.Values(expressions=rows, alias=alias))
+    return exp.In(this=value.copy(), query=listed.subquery())
+
+
 def when(condition: exp.Expression, value: exp.Expression) -> exp.Expression:
     """The value where the condition holds, else null."""
     return exp.Case().when(condition.copy(), value.copy())
@@ -88,6 +98,14 @@ def row_number(partition: Iterable[exp.Expression], order: Iterable[exp.Expressi
         partition_by=[each.copy() for each in partition],
         order=exp.Order(expressions=[each.copy() for each in order]),
     )
+
+
+def over(aggregate: exp.Expression, partition: Iterable[exp.Expression]) -> exp.Expression:
+    return exp.Window(this=aggregate, partition_by=[each.copy() for each in partition])
+
+
+def descending(value: exp.Expression) -> exp.Expression:
+    return exp.Ordered(this=value.copy(), desc=True, nulls_first=False)
 
 
 def ascending(value: exp.Expression) -> exp.Expression:

@@ -43,12 +43,20 @@ class Mapped:
     `orders`: order_key, tie (the key in its own type, which orders rows of the same instant), customer_key,
     ordered_at (instant), ordered_on (the day in the business's zone), amount and currency (as the order has
     them), value (the amount in the business's currency; null where the currency has no rate), click_time,
-    the ATTRIBUTION_COLUMNS and the CLICK_COLUMNS. Test orders, and rows without an order key, a customer, a
-    time or an amount are not in it.
+    stage (how far a lead has come), the ATTRIBUTION_COLUMNS and the CLICK_COLUMNS. Test orders, and rows
+    without an order key, a customer, a time or an amount are not in it.
     """
 
     customers: exp.Select
     orders: exp.Select
+
+    def of_customer(self, key: str) -> Mapped:
+        """The rows of one customer alone, so that no query over them reads more."""
+        only = column("customer_key").eq(text(key))
+        return Mapped(
+            customers=exp.select(exp.Star()).from_(self.customers.subquery("known")).where(only),
+            orders=exp.select(exp.Star()).from_(self.orders.subquery("ordered")).where(only.copy()),
+        )
 
 
 def mapped(source: Source, tables: Tables, business: Business) -> Mapped:
@@ -136,11 +144,12 @@ def _orders(
             named(columns.instant("click_time", table.click_time), "click_time"),
             *(
                 named(columns.text(name, getattr(table, name)), name)
-                for name in (*ATTRIBUTION_COLUMNS, *CLICK_COLUMNS)
+                for name in ("stage", *ATTRIBUTION_COLUMNS, *CLICK_COLUMNS)
             ),
         )
         .from_(relation.copy())
-        .where(*(is_not_null(part) for part in (key, customer, ordered_at, amount)))
+        # The time itself, not the instant made of it: that would be worked out twice for each row.
+        .where(*(is_not_null(part) for part in (key, customer, columns.find("time", table.time), amount)))
     )
     if table.test is not None:
         query = query.where(exp.not_(is_true(columns.flag("test", table.test))))

@@ -9,13 +9,13 @@ from sqlglot import exp
 from clvsync.customers.expressions import (
     ascending,
     column,
-    is_one_of,
+    is_among,
     named,
     number,
     row_number,
 )
 from clvsync.customers.mapping import Mapped
-from clvsync.customers.personal import selected, selected_names
+from clvsync.customers.personal import digest, selected, selected_names
 from connectors.types import IDENTITY_COLUMNS
 
 CONSENT_COLUMNS = ("ad_user_data", "ad_personalization")
@@ -27,7 +27,7 @@ def members(mapped: Mapped, *, in_clear: bool = False, keys: Sequence[str] | Non
 
     Test customers and those whom the configuration's `where` leaves out are not in it. `keys`: these alone.
     """
-    only = is_one_of(column("customer_key"), keys) if keys is not None else None
+    only = is_among(column("customer_key"), keys) if keys is not None else None
     return (
         exp.select(
             named(column("customer_key"), "key"),
@@ -48,9 +48,9 @@ def one_row_each(mapped: Mapped, only: exp.Expression | None) -> exp.Select:
     """The mapped customers (those whom the condition `only` keeps), one row for each, with their `standing`.
 
     Where the source has several, a row that `where` keeps comes first, then a test row (it makes a test
-    customer), then one without consent, then the lowest in the order of its columns: always the same one.
+    customer), then one without consent, then the lowest digest: always the same one.
     """
-    order = [column("standing"), *(column(name) for name in (*CONSENT_COLUMNS, *IDENTITY_COLUMNS))]
+    order = [column("standing"), *(column(name) for name in CONSENT_COLUMNS), digest(IDENTITY_COLUMNS)]
     ranked = exp.select(
         exp.Star(), named(row_number([column("customer_key")], [ascending(each) for each in order]), "place")
     ).from_(mapped.customers.subquery("mapped"))

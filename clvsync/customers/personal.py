@@ -19,7 +19,7 @@ def selected(names: Sequence[str], *, in_clear: bool) -> list[exp.Expression]:
     if in_clear:
         return [column(name) for name in names]
     present = [named(is_not_null(column(name)), f"has_{name}") for name in names]
-    return [*present, named(_digest(names), DIGEST)]
+    return [*present, named(digest(names), DIGEST)]
 
 
 def selected_names(names: Sequence[str]) -> list[str]:
@@ -27,7 +27,8 @@ def selected_names(names: Sequence[str]) -> list[str]:
     return [*(f"has_{name}" for name in names), DIGEST]
 
 
-def _digest(names: Iterable[str]) -> exp.Expression:
+def digest(names: Iterable[str]) -> exp.Expression:
+    """MD5 (hex) of the columns, so joined that no two different rows read alike."""
     separator = exp.Chr(expressions=[number(31)])
     parts: list[exp.Expression] = [exp.func("coalesce", column(name), text("")) for name in names]
     return exp.MD5(

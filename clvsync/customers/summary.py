@@ -177,18 +177,17 @@ def _summed(clv: Clv) -> exp.Select:
 
 
 def _known(mapped: Mapped) -> exp.Select:
-    """One row per known customer. Of several rows those that `where` keeps win, and a test row among them
+    """One row per known customer. Of several rows those that `where` keeps count, and a test row among them
     makes a test customer."""
-    best = column("standing").eq(over(exp.Min(this=column("standing")), [column("customer_key")]))
-    ranked = exp.select(exp.Star(), named(best, "best")).from_(mapped.customers.subquery("mapped"))
+    standing = column("standing")
+    kept = standing.eq(number(1))
     return (
         exp.select(
             column("customer_key"),
-            named(exp.Min(this=column("standing")), "standing"),
-            *(named(exp.Max(this=column(name)), name) for name in _ABOUT_CUSTOMER),
+            named(exp.Min(this=standing), "standing"),
+            *(named(exp.Max(this=when(kept, column(name))), name) for name in _ABOUT_CUSTOMER),
         )
-        .from_(ranked.subquery("ranked"))
-        .where(column("best"))
+        .from_(mapped.customers.subquery("mapped"))
         .group_by(column("customer_key"))
     )
 
