@@ -11,7 +11,8 @@ from typing import Any, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from clvsync.config.sections import Config, Section
+from clvsync.config.section import Section
+from clvsync.config.sections import Config
 from clvsync.config.units import Percentile, Schedule
 
 _INTRODUCTION = """\

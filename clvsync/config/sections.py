@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from clvsync.config.units import Duration, Limit, Schedule, ScheduleText, Share, parse_duration
-
-
-class Section(BaseModel):
-    """A mapping of the configuration. Unknown keys are errors that name the nearest known key."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        hide_input_in_errors=True,
-        populate_by_name=True,
-        arbitrary_types_allowed=True,
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_keys(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        known = [field.alias or name for name, field in cls.model_fields.items()]
-        accepted = set(known) | set(cls.model_fields)
-        unknown = [key for key in given if key not in accepted]
-        if unknown:
-            nearest = {
-                str(key): (difflib.get_close_matches(str(key), known, n=1, cutoff=0.5) or [""])[0]
-                for key in unknown
-            }
-            raise PydanticCustomError(
-                "unknown_key", "unknown keys", {"nearest": nearest, "known": ", ".join(known)}
-            )
-        return given
-
-
-def _currency(code: str) -> str:
-    code = code.strip().upper()
-    if len(code) != 3 or not code.isascii() or not code.isalpha():
-        raise ValueError(f"{code!r} is not an ISO 4217 currency code such as EUR")
-    return code
+from clvsync.config.section import Currency, Section
+from clvsync.config.units import Duration, Schedule, ScheduleText, Share, parse_duration
+from clvsync.config.value_policy import ValuePolicy
+from connectors import currency as currencies
 
 
 def _timezone(name: str) -> str:
@@ -59,7 +23,6 @@ def _timezone(name: str) -> str:
     return name
 
 
-Currency = Annotated[str, AfterValidator(_currency)]
 Regime = Literal["opt_in", "opt_out"]
 
 
@@ -78,7 +41,7 @@ class Business(Section):
         pattern="^[A-Z]{2}$",
         description="Country code for phone numbers of customers whose country is unknown.",
     )
-    exchange_rates: dict[Currency, Decimal] = Field(
+    exchange_rates: dict[Currency, Annotated[Decimal, Field(gt=0)]] = Field(
         default_factory=dict, description="What one unit of another currency is worth in the business's own."
     )
 
@@ -131,6 +94,7 @@ class OrdersTable(Section):
     test: str | None = Field(default=None, description="A boolean: true for test orders, which are left out.")
     channel: str | None = None
     device: str | None = None
+    stage: str | None = Field(default=None, description="How far a lead has come, for the policy `stage`.")
     campaign_id: str | None = None
     ad_group_id: str | None = Field(default=None, description="Kept with the order; nothing uses it yet.")
     ad_id: str | None = Field(default=None, description="Kept with the order; nothing uses it yet.")
@@ -277,15 +241,6 @@ class Accounts(Section):
     meta: MetaAccount | None = None
 
 
-class ValuePolicy(Section):
-    """From CLV to the value sent."""
-
-    policy: Literal["clv", "scaled"] = "clv"
-    factor: Annotated[Decimal, Field(gt=0)] = Decimal(1)
-    floor: Annotated[Decimal, Field(ge=0)] = Decimal(0)
-    cap: Limit | None = Field(default=None, description="A percentile such as p99, or an amount.")
-
-
 class Restate(Section):
     after: Annotated[Share, Field(ge=0)] = Field(
         default=Decimal("0.1"), description="How far a value moves before it is sent again."
@@ -368,6 +323,23 @@ class MetaAudienceSync(_Sync):
 Sync = Annotated[GoogleConversionsSync | MetaEventsSync | MetaAudienceSync, Field(discriminator="to")]
 
 
+class Membership(Section):
+    """What keeps people from flickering in and out of segments and audiences."""
+
+    margin: Annotated[Share, Field(ge=0, lt=1)] = Field(
+        default=Decimal("0.1"),
+        description="How far past a threshold a member has to fall before leaving. For amounts and "
+        "probabilities; counts and days are taken as they are.",
+    )
+    thresholds: Duration = Field(
+        default=parse_duration("30 days"),
+        description="How long the amount behind a percentile such as p90 is kept before it is taken anew.",
+    )
+
+
+SegmentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
 class Brakes(Section):
     """When a run is held because its volume or value is far from the sync's own history."""
 
@@ -385,6 +357,12 @@ class Config(Section):
     clv: Clv
     accounts: Accounts
     syncs: list[Sync] = Field(min_length=1)
+    segments: dict[SegmentName, str] = Field(
+        default_factory=dict,
+        description="Conditions by name, for `where` and `clvsync segments`. A name of clvsync's own is "
+        "replaced.",
+    )
+    membership: Membership = Membership()
     brakes: Brakes = Brakes()
 
     @model_validator(mode="before")
@@ -413,9 +391,22 @@ class Config(Section):
                 and not self.accounts.meta.ad_account
             ):
                 raise ValueError(f"sync {sync.name!r} needs accounts.meta.ad_account")
+            if isinstance(sync, ConversionsSync):
+                self._can_value(sync)
         if self.clv.existing == "column" and not self.tables.customers.total_clv:
             raise ValueError("the model `column` needs tables.customers.total_clv")
         return self
+
+    def _can_value(self, sync: ConversionsSync) -> None:
+        business, policy = self.business, sync.value
+        code = policy.currency or business.currency
+        if code != business.currency and code not in business.exchange_rates:
+            raise ValueError(f"sync {sync.name!r} sends {code}, but business.exchange_rates has no {code}")
+        smallest = Decimal(1).scaleb(-currencies.decimals(code))
+        if policy.round_to is not None and policy.round_to % smallest:
+            raise ValueError(f"sync {sync.name!r}: {code} has no amounts of {policy.round_to} (round_to)")
+        if policy.policy == "stage" and not self.tables.orders.stage:
+            raise ValueError(f"sync {sync.name!r}: the policy `stage` needs tables.orders.stage")
 
     def sync(self, name: str) -> GoogleConversionsSync | MetaEventsSync | MetaAudienceSync:
         """The sync of that name. Raises KeyError."""

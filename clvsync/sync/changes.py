@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -53,7 +54,7 @@ def changes(one_pass: Pass, stream: Stream, stream_id: int, stopping: Callable[[
         reader.register("clear", clear)
         try:
             statement = f"""
-                SELECT {_selected(wanted, query.named_selects)}
+                SELECT {_selected(wanted, query.named_selects, stream.sent.rate)}
                 FROM plan {"LEFT" if is_members else "INNER"} JOIN clear ON {stream.join}
                 WHERE plan.action IS NOT NULL
             """
@@ -70,7 +71,7 @@ def _with_plan(columns: pa.Schema) -> pa.Schema:
     return columns.append(pa.field("fingerprint", pa.int64())).append(pa.field("action", pa.string()))
 
 
-def _selected(wanted: pa.Schema, given: list[str]) -> str:
+def _selected(wanted: pa.Schema, given: list[str], rate: Decimal) -> str:
     columns = []
     for field in wanted:
         name = field.name
@@ -79,7 +80,8 @@ def _selected(wanted: pa.Schema, given: list[str]) -> str:
         elif name in (*_FROM_PLAN, "fingerprint", "action"):
             source = f'plan."{name}"'
         elif name == "order_value":
-            source = "clear.business_value"
+            # Beside the value, and so in its currency.
+            source = "clear.business_value" if rate == 1 else f"clear.business_value / {float(rate)!r}"
         elif name in given:
             source = f'clear."{name}"'
         else:

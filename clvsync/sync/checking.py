@@ -9,7 +9,7 @@ from clvsync.sync.fitting import scored
 from clvsync.sync.opened import Opened
 from clvsync.sync.passes import Pass, silent
 from clvsync.sync.planning import plan
-from clvsync.value.policies import DISTINCT_VALUES_NEEDED, SPREAD_NEEDED
+from clvsync.value.effect import DISTINCT_VALUES_NEEDED, SPREAD_NEEDED
 from connectors.errors import ConnectorError
 from connectors.types import Finding, Reason, Severity
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,32 +25,46 @@ def silent(stage: str, done: int, total: int | None) -> None:
 class Pass:
     """Shares the warehouse, the workspace and the scores between the syncs that run together.
 
-    `now` is the moment up to which the source is read. `scorer` is the model once the workspace has its
-    scores (see clvsync.sync.fitting.scored).
+    `now` is the moment up to which the source is read. `customer` is the only one who is read (None: all),
+    so that nothing can be learned from such a pass, only told. `scorer` is the model once the workspace has
+    its scores (see clvsync.sync.fitting.scored).
     """
 
-    def __init__(self, business: Opened, workspace: Any, tell: Progress) -> None:
+    def __init__(
+        self,
+        business: Opened,
+        workspace: Any,
+        tell: Progress,
+        *,
+        customer: str | None = None,
+        now: datetime | None = None,
+    ) -> None:
         self.business = business
         self.workspace = workspace
         self.tell = tell
-        self.now = business.clock()
+        self.customer = customer
+        self.now = now or business.clock()
         self.scorer: Scorer | None = None
 
     @classmethod
     @contextmanager
-    def open(cls, business: Opened, tell: Progress) -> Iterator[Pass]:
+    def open(
+        cls, business: Opened, tell: Progress, *, customer: str | None = None, now: datetime | None = None
+    ) -> Iterator[Pass]:
         """With a workspace that is gone at the end."""
         with open_workspace(business.config.warehouse.memory) as workspace:
-            yield cls(business, workspace, tell)
+            yield cls(business, workspace, tell, customer=customer, now=now)
 
     @cached_property
     def mapped(self) -> Mapped:
         """The configured tables in canonical columns.
 
         Raises FixConfiguration for a column that is missing, cannot be read as what it is mapped to, or mixes
-        plain and hashed identifiers.
+        plain and hashed identifiers (of one customer nothing is sent, and so nothing is looked for).
         """
         found = mapped(self.business.source, self.business.config.tables, self.business.config.business)
+        if self.customer is not None:
+            return found.of_customer(self.customer)
         with self.business.source.stream(identifier_forms(found)) as batches:
             refuse_mixed(batches.read_all().to_pylist()[0])
         return found

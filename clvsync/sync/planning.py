@@ -11,7 +11,7 @@ from clvsync.sync import staging
 from clvsync.sync.fitting import scored
 from clvsync.sync.passes import Pass
 from clvsync.sync.streams import stream_of
-from clvsync.value.policies import Spread, spread
+from clvsync.value.effect import Spread, spread
 from connectors.types import Destination
 
 _NO_STREAM = -1
@@ -36,21 +36,22 @@ def plan(one_pass: Pass, sync: Sync, destination: Destination, stream_id: int | 
     """
     business, config, workspace = one_pass.business, one_pass.business.config, one_pass.workspace
     scored(one_pass)
+    ledger, entries_of = business.ledger, _NO_STREAM if stream_id is None else stream_id
     stream = stream_of(one_pass, sync, destination)
+    if stream.stage.stays is not None:
+        staging.read_members(workspace, ledger.entries_reader(entries_of))
     staging.read(workspace, business.source, stream.query(one_pass, in_clear=False, keys=None), one_pass.tell)
     staging.value(
         workspace,
         stream.stage,
         destination,
         valuer=stream.valuer(one_pass),
-        currency=config.business.currency,
+        currency=stream.sent.currency,
         salt=business.salt,
         now=one_pass.now,
         tell=one_pass.tell,
     )
-    ledger = business.ledger
-    reader = ledger.entries_reader(_NO_STREAM if stream_id is None else stream_id)
-    found = difference(workspace, reader, stream.rules, one_pass.now)
+    found = difference(workspace, ledger.entries_reader(entries_of), stream.rules, one_pass.now)
     judgement = Judgement()
     if config.brakes.enabled and stream_id is not None:
         judgement = judge(

@@ -13,7 +13,7 @@ from clvsync.sync.changes import changes
 from clvsync.sync.passes import Pass
 from clvsync.sync.planning import plan
 from clvsync.sync.streams import stream_of
-from clvsync.value.policies import Spread
+from clvsync.value.effect import Spread
 from connectors.types import CONVERSION, MEMBER, Kind
 
 

@@ -12,7 +12,7 @@ from connectors.errors import ConnectorError, FixConfiguration, StopAndCall
 
 if TYPE_CHECKING:
     from clvsync.ledger.records import Run
-    from clvsync.value.policies import Spread
+    from clvsync.value.effect import Spread
 
 COUNTED = (
     "read",

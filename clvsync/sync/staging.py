@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clvsync.value.policies import Amounts
-from connectors.types import MONEY, Array, Destination, Reason, Source, Table
+from connectors.types import MONEY, Array, BatchReader, Destination, Reason, Source, Table
 
 ROWS_PER_BATCH = 65_536
 
-Valuer = Callable[[Amounts], Array]
-"""Worth (CLV or margin; NaN where unknown) → values to send (MONEY)."""
+Valuer = Callable[[Amounts, Array | None], Array]
+"""Worth (CLV or margin; NaN where unknown) and the leads' stages (None: the rows have none) → values to send
+(MONEY)."""
 Progress = Callable[[str, int, int | None], None]
 """(stage, rows done, rows in all or None)."""
 
@@ -30,8 +31,9 @@ class Stage:
     """How the rows of one sync are read from `staged` and `scores`.
 
     `owner` is the column of `staged` that holds the customer's key; `key` and `event_id` are expressions over
-    `staged`; `worth` and `chosen` (who belongs) over `staged` and
-    `scores`; `content` are the columns of `staged` whose change makes a row another one to send.
+    `staged`; `worth` and `chosen` (who comes in) over `staged` and `scores`, and so is `stays` (of those who
+    are in, the table `members`, who stays; None: who is chosen); `content` are the columns of `staged` whose
+    change makes a row another one to send.
     """
 
     owner: str
@@ -40,6 +42,7 @@ class Stage:
     worth: str
     chosen: str
     content: tuple[str, ...]
+    stays: str | None = None
 
 
 def read(workspace: Any, source: Source, query: Any, tell: Progress) -> None:
@@ -51,6 +54,20 @@ def read(workspace: Any, source: Source, query: Any, tell: Progress) -> None:
             workspace.execute("CREATE OR REPLACE TABLE staged AS SELECT * FROM incoming")
         finally:
             workspace.unregister("incoming")
+
+
+def read_members(workspace: Any, entries: BatchReader) -> None:
+    """The keys of those whom the platform holds, or may hold, as the table `members`."""
+    workspace.register("ledger_entries", entries)
+    try:
+        workspace.execute(
+            """
+            CREATE OR REPLACE TABLE members AS SELECT key FROM ledger_entries
+            WHERE present = 1 OR state IN ('planned', 'sent', 'pending', 'in_doubt')
+            """
+        )
+    finally:
+        workspace.unregister("ledger_entries")
 
 
 def _counting(batches: Any, stage: str, tell: Progress) -> Any:
@@ -73,28 +90,34 @@ def value(
     tell: Progress,
 ) -> None:
     """`staged` and `scores` → the table `rows`: key, event_id, fingerprint, value, currency, event_time,
-    updated_at, reason, order_value.
+    updated_at, reason, order_value, worth.
 
+    `valuer` and `currency` make the values; `order_value` and `worth` are in the business's own currency.
     `salt` keeps the fingerprints of content from being looked up in a dictionary.
     """
     workspace.execute(
         """
         CREATE OR REPLACE TABLE rows (
             key VARCHAR, event_id VARCHAR, fingerprint BIGINT, value DECIMAL(18, 4), currency VARCHAR,
-            event_time TIMESTAMPTZ, updated_at TIMESTAMPTZ, reason VARCHAR, order_value DECIMAL(18, 4)
+            event_time TIMESTAMPTZ, updated_at TIMESTAMPTZ, reason VARCHAR, order_value DECIMAL(18, 4),
+            worth DOUBLE
         )
         """
     )
     content = ", ".join(f'coalesce(CAST(staged."{name}" AS VARCHAR), chr(0))' for name in stage.content)
     digest = f"md5_number_lower(concat_ws(chr(31), $salt, {content}))"
+    members, chosen = "", stage.chosen
+    if stage.stays is not None:
+        members = f"LEFT JOIN members ON {stage.key} = members.key"
+        chosen = f"CASE WHEN members.key IS NULL THEN {stage.chosen} ELSE {stage.stays} END"
     reader_of = workspace.cursor()
     batches = reader_of.execute(
         f"""
         SELECT staged.*, {stage.key} AS row_key, {stage.event_id} AS row_event_id,
             CAST({stage.worth} AS DOUBLE) AS worth,
             CAST({digest}::HUGEINT - {1 << 63}::HUGEINT AS BIGINT) AS fingerprint
-        FROM staged LEFT JOIN scores ON staged.{stage.owner} = scores.customer_key
-        WHERE {stage.chosen}
+        FROM staged LEFT JOIN scores ON staged.{stage.owner} = scores.customer_key {members}
+        WHERE {chosen}
         """,
         {"salt": salt},
     ).to_arrow_reader(ROWS_PER_BATCH)
@@ -113,7 +136,7 @@ def value(
 def _valued(staged: Table, destination: Destination, valuer: Valuer, currency: str, now: datetime) -> Table:
     rows = staged.num_rows
     worth = np.asarray(pc.fill_null(staged["worth"], float("nan")), dtype=np.float64)
-    values = valuer(worth)
+    values = valuer(worth, staged["stage"] if "stage" in staged.column_names else None)
     judged = staged.drop_columns(["worth", "fingerprint", "row_key", "row_event_id"])
     given = {
         "key": staged["row_key"],
@@ -149,5 +172,6 @@ def _valued(staged: Table, destination: Destination, valuer: Valuer, currency: s
             "updated_at": given["updated_at"],
             "reason": reasons,
             "order_value": order_value,
+            "worth": pa.array(worth, from_pandas=True),
         }
     )

@@ -10,7 +10,8 @@ import duckdb
 import pytest
 
 from clvsync.config.loading import STATE_KEY_VARIABLE, load
-from clvsync.config.sections import Config, GoogleConversionsSync, GoogleEndpoints, MetaEndpoints, Section
+from clvsync.config.section import Section
+from clvsync.config.sections import Config, GoogleConversionsSync, GoogleEndpoints, MetaEndpoints
 from clvsync.config.units import Percentile
 from clvsync.demo import market
 from clvsync.demo.configuration import write_configuration

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clvsync.config.sections import ValuePolicy
-from clvsync.value.policies import Constants, freeze, spread, values
+from clvsync.value.effect import spread
+from clvsync.value.policies import Constants, freeze, values
 
 WORTH = np.array([10.0, 20.0, 30.0, 40.0])
 REVENUE = np.array([50.0, 50.0, 50.0, 50.0])
