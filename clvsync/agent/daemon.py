@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from clvsync.agent.triggers import missed, trigger
 from clvsync.ledger import RunStatus
 from clvsync.sync.business import Business
 from clvsync.sync.opened import Clock, utc_now
+from clvsync.sync.triggers import missed, trigger
 from connectors.errors import RetryLater
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from clvsync.agent.triggers import missed, named_weekdays, trigger
 from clvsync.config.units import Schedule, parse_schedule
+from clvsync.sync.triggers import missed, named_weekdays, trigger
 
 MONDAY = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 
