@@ -130,11 +130,10 @@ class MetaAudience:
             wire: given(rows, *(f"has_{column}" for column in identity.SOURCE_COLUMNS[wire]))
             for wire in identity.HASHED
         }
-        agreed = pc.and_(given(rows, "ad_user_data"), given(rows, "ad_personalization"))
         no_value = pc.less(rows["value"], 0).fill_null(True)
         return first_reason(
             rows.num_rows,
-            (pc.invert(agreed), Reason.NO_CONSENT),
+            (pc.invert(_agreed(rows)), Reason.NO_CONSENT),
             (pc.invert(identity.names_a_person(present)), Reason.NO_IDENTIFIER),
             *([(no_value, Reason.NO_VALUE)] if self._value_based else []),
         )
@@ -142,7 +141,9 @@ class MetaAudience:
     def shape(self, rows: Table, now: datetime) -> Shaped:  # noqa: ARG002 - members do not age
         """MEMBER rows → key and Meta's schema keys, hashed; with LOOKALIKE_VALUE where value-based.
 
-        Raises FixConfiguration where values are in several currencies: Meta compares them as they are.
+        Without consent, as when the source no longer has the person, a row can only be there to be taken
+        out, for which its key is enough. Raises FixConfiguration where values are in several currencies:
+        Meta compares them as they are.
         """
         people = identity.hashed(rows, self._default_region)
         columns = {"key": rows["key"]} | {key: people[wire] for key, wire in _SCHEMA.items()}
@@ -151,7 +152,8 @@ class MetaAudience:
             self._refuse_several_currencies(currencies)
             columns[_VALUE] = amounts(rows["value"], currencies)
         found = identity.names_a_person({name: pc.is_valid(column) for name, column in people.items()})
-        bad = pc.or_(looks_like_email(rows["key"]), pc.invert(found))
+        unfindable = pc.and_(_agreed(rows), pc.invert(found))
+        bad = pc.or_(looks_like_email(rows["key"]), unfindable)
         reasons = first_reason(rows.num_rows, (bad, Reason.BAD_IDENTIFIER))
         return Shaped(pa.table(columns).filter(pc.is_null(reasons)), rejections(reasons))
 
@@ -300,3 +302,7 @@ class MetaAudience:
             unplaced=max(0, refused, rows - received),
             words=f"{received} received, {refused} invalid",
         )
+
+
+def _agreed(rows: Table) -> Array:
+    return pc.and_(given(rows, "ad_user_data"), given(rows, "ad_personalization"))

@@ -184,6 +184,20 @@ def test_who_takes_consent_back_leaves_the_audience(bench: Bench) -> None:
     bench.agree(AUDIENCE)
 
 
+def test_who_is_erased_from_the_shop_leaves_the_audience(bench: Bench) -> None:
+    bench.run(AUDIENCE)
+    erased = sorted(bench.members())[0]
+    change(bench.shop, "DELETE FROM orders WHERE customer_id = $1", erased)
+    change(bench.shop, "DELETE FROM customers WHERE customer_id = $1", erased)
+    bench.clock.forward(HOURS)
+    [second] = bench.run(AUDIENCE)
+    assert second.counts["removed"] >= 1
+    assert second.counts["rejected"] == 0
+    assert erased not in bench.members()
+    assert bench.ledger(AUDIENCE)[erased].state == "removed"
+    bench.agree(AUDIENCE)
+
+
 def test_what_the_sites_tag_sends_is_restated_and_never_sent(bench: Bench) -> None:
     """One owner per event: no conversion is made, and none is touched before Google can know it."""
 

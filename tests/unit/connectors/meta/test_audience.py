@@ -189,6 +189,21 @@ def test_members_are_taken_out_in_the_body(server: responses.RequestsMock) -> No
     assert all("payload" not in str(call.request.url) for call in server.calls)
 
 
+def test_whom_the_source_no_longer_has_is_taken_out_by_key(server: responses.RequestsMock) -> None:
+    destination = prepared(server)
+    server.post(f"{BASE}/777/users", json={"num_received": 2, "num_invalid_entries": 0})
+    erased = dict.fromkeys(members().column_names) | {"key": "customer-1"}
+    withdrawn = member(2, ad_user_data=False, email="not an address")
+    shaped = destination.shape(members(erased, withdrawn), NOW)
+    assert shaped.rejections == ()
+    destination.send(shaped.table, Action.REMOVE)
+    [form] = forms(server)
+    assert orjson.loads(form["payload"]) == {
+        "schema": ["EXTERN_ID"],
+        "data": [["customer-1"], ["customer-2"]],
+    }
+
+
 def test_invalid_entries_are_counted_and_their_samples_forgotten(server: responses.RequestsMock) -> None:
     destination = prepared(server)
     sample = "62a14e44f765419d10fea99367361a727c12365e2520f32218d505ed9aa0f62f"
