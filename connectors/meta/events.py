@@ -52,6 +52,7 @@ class MetaEvents:
     """
 
     kind = Kind.CONVERSIONS
+
     def __init__(
         self,
         account: MetaAccount,
