@@ -15,7 +15,18 @@ from clvsync.ledger import ROWS, Ledger, Refusal, Run
 from clvsync.plan import Miscounted
 from connectors.errors import ConnectorError
 from connectors.transport import RetryPolicy
-from connectors.types import CONVERSION, MEMBER, Action, Destination, Kind, Reason, Rejection, Table
+from connectors.types import (
+    CONVERSION,
+    MEMBER,
+    Action,
+    Array,
+    Destination,
+    Kind,
+    Reason,
+    Rejection,
+    Shaped,
+    Table,
+)
 
 _WAITING_PER_THREAD = 2
 """Written batches that wait for a thread, so that none idles while the next one is written."""
@@ -92,6 +103,8 @@ def _requests(sender: Sender, changes: Iterable[Table]) -> Iterator[tuple[Action
                     f"{destination.address}: of {len(given)} rows {len(shaped.table)} were shaped "
                     f"and {len(shaped.rejections)} rejected"
                 )
+            if action is Action.REMOVE and shaped.rejections:
+                shaped = _by_key_alone(shaped, given["key"])
             _record_rejections(sender, action, rows, shaped.rejections)
             if len(shaped.table):
                 carried = rows.take(pc.index_in(shaped.table["key"], rows["key"].combine_chunks()))
@@ -148,6 +161,13 @@ def _ledger_rows(given: Table, started: object) -> Table:
     columns.setdefault("fingerprint", pa.nulls(rows, pa.int64()))
     columns.setdefault("updated_at", pa.repeat(pa.scalar(started, ROWS.field("updated_at").type), rows))
     return pa.table({name: columns[name] for name in ROWS.names}).cast(ROWS)
+
+
+def _by_key_alone(shaped: Shaped, keys: Array) -> Shaped:
+    """A removal whose rows that could not be shaped go by their key: a member whom the source has no
+    identifiers of any more, or not at all, has to leave as well."""
+    unnamed = pa.table({"key": keys.take([each.index for each in shaped.rejections])})
+    return Shaped(pa.concat_tables([shaped.table, unnamed], promote_options="default"))
 
 
 def _record_rejections(

@@ -1,0 +1,35 @@
+"""What a business does to its data and its configuration between two runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from connectors.sandbox.server import Sandbox
+from tests.end_to_end import plain_shop
+from tests.end_to_end.bench import AUDIENCE, Bench
+from tests.fakes import Clock
+
+
+@pytest.fixture
+def plain(tmp_path: Path, sandbox: Sandbox, clock: Clock) -> Bench:
+    bench = Bench(tmp_path, plain_shop.build(tmp_path, customers=60), sandbox, clock)
+    bench.configure(plain_shop.configuration)
+    return bench
+
+
+def change(shop: Path, statement: str, *parameters: Any) -> None:
+    with duckdb.connect(str(shop)) as connection:
+        connection.execute(statement, parameters)
+
+
+def test_who_is_deleted_from_the_warehouse_leaves_the_audience(plain: Bench) -> None:
+    plain.run(AUDIENCE)
+    change(plain.shop, "DELETE FROM customers WHERE customer_id = 'C00007'")
+    [report] = plain.run(AUDIENCE)
+    assert (report.status, report.counts["removed"], report.counts["rejected"]) == ("done", 1, 0), report
+    assert "C00007" not in plain.members()
+    plain.agree(AUDIENCE)
