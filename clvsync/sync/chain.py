@@ -41,8 +41,21 @@ class Fault(ConnectorError):
 
 def run_sync(one_pass: Pass, sync: Sync, *, kind: str, stopping: Callable[[], bool]) -> RunReport:
     """One run of a sync. An error ends it as failed; the report says why and what to do."""
+    try:
+        destination = open_destination(one_pass.business.config, sync)
+    except ConnectorError as error:
+        log.error("%s: %s", sync.name, error)
+        return _unstarted(one_pass, sync, sync.to, error)
+    try:
+        return _leased(one_pass, sync, destination, kind, stopping)
+    finally:
+        destination.close()
+
+
+def _leased(
+    one_pass: Pass, sync: Sync, destination: Destination, kind: str, stopping: Callable[[], bool]
+) -> RunReport:
     business = one_pass.business
-    destination = open_destination(business.config, sync)
     started = business.clock()
     run: Run | None = None
     try:
@@ -56,20 +69,18 @@ def run_sync(one_pass: Pass, sync: Sync, *, kind: str, stopping: Callable[[], bo
             return _run(one_pass, run, sync, destination, stopping)
     except Busy as error:
         log.warning("%s", error)
-        return _unstarted(one_pass, sync, destination, error)
+        return _unstarted(one_pass, sync, destination.address, error)
     except ConnectorError as error:
         log.error("%s: %s", sync.name, error)
         if run is None:
-            return _unstarted(one_pass, sync, destination, error)
+            return _unstarted(one_pass, sync, destination.address, error)
         return _finish(one_pass, run, RunStatus.FAILED, Counts(), message=str(error), error=error)
     except Exception as fault:
         told = Fault(sync.name, fault)
         log.error("%s\n%s", told, "".join(traceback.format_tb(fault.__traceback__)))
         if run is None:
-            return _unstarted(one_pass, sync, destination, told)
+            return _unstarted(one_pass, sync, destination.address, told)
         return _finish(one_pass, run, RunStatus.FAILED, Counts(), message=str(told), error=told)
-    finally:
-        destination.close()
 
 
 def _run(
@@ -171,12 +182,12 @@ def _finish(
     return replace(report, spread=planned.spread, revenue=revenue)
 
 
-def _unstarted(one_pass: Pass, sync: Sync, destination: Destination, error: ConnectorError) -> RunReport:
+def _unstarted(one_pass: Pass, sync: Sync, address: str, error: ConnectorError) -> RunReport:
     now = one_pass.business.clock()
     return RunReport(
         run_id="",
         sync=sync.name,
-        destination=destination.address,
+        destination=address,
         status="failed",
         counts={},
         reasons={},

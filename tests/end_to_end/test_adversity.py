@@ -10,7 +10,7 @@ import pytest
 
 from connectors.sandbox.server import Sandbox
 from tests.end_to_end import plain_shop
-from tests.end_to_end.bench import AUDIENCE, Bench
+from tests.end_to_end.bench import AUDIENCE, GOOGLE, META, Bench
 from tests.fakes import Clock
 
 
@@ -33,3 +33,14 @@ def test_who_is_deleted_from_the_warehouse_leaves_the_audience(plain: Bench) -> 
     assert (report.status, report.counts["removed"], report.counts["rejected"]) == ("done", 1, 0), report
     assert "C00007" not in plain.members()
     plain.agree(AUDIENCE)
+
+
+def test_a_sync_that_cannot_be_opened_does_not_keep_the_others_from_running(plain: Bench) -> None:
+    def impossible(tree: dict[str, Any]) -> None:
+        plain_shop.configuration(tree)
+        tree["syncs"][0]["click_window"] = "200 days"
+
+    plain.configure(impossible)
+    reports = {report.sync: report for report in plain.run()}
+    assert (reports[GOOGLE].status, reports[GOOGLE].exit_code) == ("failed", 2)
+    assert reports[META].status == reports[AUDIENCE].status == "done"
