@@ -53,10 +53,7 @@ def conversions(
     that stands twice gives one row, the earliest. A customer whom the customers table does not know has no
     identity and has agreed to nothing. `keys`: these orders alone.
     """
-    once = row_number(
-        [column("order_key")], [ascending(column("ordered_at")), ascending(column("customer_key"))]
-    )
-    picked = exp.select(exp.Star(), named(once, "copy")).from_(table(_PURCHASES))
+    picked = exp.select(exp.Star()).from_(table(_PURCHASES))
     if carries == "acquisition":
         picked = picked.where(column("purchase").eq(number(1)))
     if since is not None:
@@ -64,21 +61,18 @@ def conversions(
     if keys is not None:
         picked = picked.where(is_among(column("order_key"), keys))
     owner = None
-    if since is not None or keys is not None:
+    if keys is not None:
         owners = exp.select(column("customer_key")).from_(table(_PICKED))
         owner = exp.In(this=column("customer_key"), query=owners.subquery())
     rows = (
-        exp.select(*(named(value, name) for name, value in _columns().items()))
+        exp.select(*(named(value, name) for name, value in _columns().items()), named(_copy(), "copy"))
         .from_(table(_PICKED))
         .join(
             table(_CUSTOMERS),
             on=column("customer_key", _PICKED).eq(column("customer_key", _CUSTOMERS)),
             join_type="left",
         )
-        .where(
-            column("copy", _PICKED).eq(number(1)),
-            exp.func("coalesce", column("standing", _CUSTOMERS), number(1)).eq(number(1)),
-        )
+        .where(exp.func("coalesce", column("standing", _CUSTOMERS), number(1)).eq(number(1)))
     )
     return (
         exp.select(
@@ -89,6 +83,7 @@ def conversions(
         .with_(_PICKED, as_=picked)
         .with_(_CUSTOMERS, as_=one_row_each(mapped, owner))
         .from_(rows.subquery("conversion"))
+        .where(column("copy").eq(number(1)))
     )
 
 
@@ -117,6 +112,12 @@ def _purchases(mapped: Mapped, as_of: datetime, keys: Sequence[str] | None) -> e
         )
         purchases = purchases.where(exp.In(this=column("customer_key"), query=owners.subquery()))
     return purchases
+
+
+def _copy() -> exp.Expression:
+    """Counts the rows of one order key."""
+    order = [ascending(column(name, _PICKED)) for name in ("ordered_at", "customer_key")]
+    return row_number([column("order_key", _PICKED)], order)
 
 
 def _columns() -> dict[str, exp.Expression]:
