@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from clvsync.cli import looking, modelling, running, serving
+from clvsync.cli import looking, modelling, running, segmenting, serving
 
 app = typer.Typer(
     name="clvsync",
@@ -17,4 +17,5 @@ app = typer.Typer(
 running.register(app)
 looking.register(app)
 modelling.register(app)
+segmenting.register(app)
 serving.register(app)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+from clvsync.cli.effects import show_effect, show_spread
 from clvsync.cli.output import console
 
 if TYPE_CHECKING:
@@ -86,17 +87,14 @@ def show_preview(seen: Preview) -> None:
     console().print(table)
     for reason, rows in sorted(seen.reasons.items()):
         console().print(f"  {reason}: {rows:,}", highlight=False)
+    if seen.effect is not None:
+        sent = next(iter(seen.value))
+        show_effect(seen.effect, sent, next(iter(seen.to_send["revenue"])))
+        to_send = seen.to_send["value"]
+        if any(to_send.values()):
+            console().print(f"of which to be sent now: {amounts(to_send)}", highlight=False)
     if seen.spread is not None:
-        spread = seen.spread
-        ready = "[green]enough[/]" if spread.ready else "[yellow]too little for value bidding[/]"
-        console().print(
-            f"values: {spread.rows:,} rows, {spread.distinct:,} distinct, lowest {spread.lowest:.2f}, "
-            f"median {spread.median:.2f}, highest {spread.highest:.2f}; difference {ready}",
-            highlight=False,
-        )
-        console().print(
-            f"sum of values {amounts(seen.value)} against revenue {amounts(seen.revenue)}", highlight=False
-        )
+        show_spread(seen.spread)
     if seen.held:
         console().print(f"[yellow]It would be held:[/] {escape(seen.held)}", highlight=False)
     if seen.rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from clvsync.ledger import Decision, Entry
 from clvsync.sync.chain import run_sync
@@ -13,6 +14,7 @@ from clvsync.sync.opened import Opened
 from clvsync.sync.passes import Pass, silent
 from clvsync.sync.preview import Preview, preview
 from clvsync.sync.report import RunReport
+from clvsync.sync.segmenting import Export, Segment, export, segments
 from clvsync.sync.staging import Progress
 from clvsync.sync.status import SyncStatus, status
 from connectors.types import Finding
@@ -78,6 +80,16 @@ class Business(Opened):
     def check(self) -> Sequence[Finding]:
         """Everything that has to be right before a row is sent."""
         return check_everything(self)
+
+    def segments(self, *, tell: Progress = silent) -> list[Segment]:
+        """Every segment, over everyone who is scored."""
+        with Pass.open(self, tell) as one_pass:
+            return segments(one_pass)
+
+    def export_segment(self, name: str, path: Path, *, tell: Progress = silent) -> Export:
+        """Write keys and scores of a segment's members to a .csv or .parquet file."""
+        with Pass.open(self, tell) as one_pass:
+            return export(one_pass, name, path)
 
     def explain(self, key: str) -> Story:
         """One customer, by the customer's or an order's key."""

@@ -9,6 +9,7 @@ from clvsync.sync.fitting import scored
 from clvsync.sync.opened import Opened
 from clvsync.sync.passes import Pass, silent
 from clvsync.sync.planning import plan
+from clvsync.sync.segmenting import conditions
 from clvsync.value.effect import DISTINCT_VALUES_NEEDED, SPREAD_NEEDED
 from connectors.errors import ConnectorError
 from connectors.types import Finding, Reason, Severity
@@ -21,6 +22,7 @@ def check_everything(business: Opened) -> Sequence[Finding]:
     """Configuration, state, warehouse, columns and rows, and each sync's destination."""
     findings = [Finding(Severity.OK, "configuration", f"{len(business.config.syncs)} syncs are understood")]
     findings.append(_state(business))
+    findings += _segments(business)
     findings += _warehouse(business)
     for sync in business.config.syncs:
         destination = None
@@ -51,6 +53,13 @@ def _state(business: Opened) -> Finding:
             Severity.ERROR, "state", "; ".join(problems), "Restore the last backup before anything is sent."
         )
     return Finding(Severity.OK, "state", "the ledger is whole, and its key is the right one")
+
+
+def _segments(business: Opened) -> Iterator[Finding]:
+    try:
+        conditions(business)
+    except ConnectorError as error:
+        yield as_finding(error)
 
 
 def _warehouse(business: Opened) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from clvsync.plan import Judgement, Limits, Plan, difference, judge
 from clvsync.sync import staging
 from clvsync.sync.fitting import scored
 from clvsync.sync.passes import Pass
-from clvsync.sync.streams import stream_of
+from clvsync.sync.streams import Sent, stream_of
 from clvsync.value.effect import Spread, spread
 from connectors.types import Destination
 
@@ -20,13 +20,15 @@ _NO_STREAM = -1
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a run is about to do, and whether the brakes let it."""
+    """What a run is about to do, and whether the brakes let it. `spread` is of every row that may go;
+    `revenue` (business's currency) and `value` (in `sent`) are sums over the rows that are to be sent."""
 
     plan: Plan
     judgement: Judgement
     spread: Spread | None
     revenue: Decimal
     value: Decimal
+    sent: Sent
 
 
 def plan(one_pass: Pass, sync: Sync, destination: Destination, stream_id: int | None) -> Planned:
@@ -70,4 +72,4 @@ def plan(one_pass: Pass, sync: Sync, destination: Destination, stream_id: int | 
         WHERE plan.action IS NOT NULL AND NOT plan.absent
         """
     ).fetchone()
-    return Planned(found, judgement, spread(wanted["value"]), Decimal(revenue), Decimal(value))
+    return Planned(found, judgement, spread(wanted["value"]), Decimal(revenue), Decimal(value), stream.sent)

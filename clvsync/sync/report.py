@@ -66,7 +66,6 @@ class RunReport:
 
     def to_json(self) -> dict[str, Any]:
         """The shape of `run --json`."""
-        spread = self.spread
         return {
             "run_id": self.run_id,
             "sync": self.sync,
@@ -81,17 +80,7 @@ class RunReport:
             "earlier": dict(self.earlier),
             "message": self.message,
             "model_version": self.model_version,
-            "spread": None
-            if spread is None
-            else {
-                "rows": spread.rows,
-                "distinct": spread.distinct,
-                "lowest": spread.lowest,
-                "median": spread.median,
-                "highest": spread.highest,
-                "tenth_ratio": spread.tenth_ratio,
-                "ready_for_value_bidding": spread.ready,
-            },
+            "spread": self.spread.to_json() if self.spread else None,
         }
 
     @classmethod

@@ -45,6 +45,30 @@ class Spread:
             and float(self.highest) >= SPREAD_NEEDED * float(self.lowest)
         )
 
+    @property
+    def wanting(self) -> str:
+        """What is missing for `ready`, in one sentence; empty where nothing is."""
+        if self.lowest <= 0:
+            return "some values are 0, and only positive ones count: set a floor"
+        if self.distinct < DISTINCT_VALUES_NEEDED:
+            return f"{DISTINCT_VALUES_NEEDED} distinct values are needed, and there are {self.distinct}"
+        if not self.ready:
+            times = float(self.highest / self.lowest)
+            return f"the highest has to be {SPREAD_NEEDED:g} times the lowest, and is {times:.1f} times it"
+        return ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "rows": self.rows,
+            "distinct": self.distinct,
+            "lowest": self.lowest,
+            "median": self.median,
+            "highest": self.highest,
+            "tenth_ratio": self.tenth_ratio,
+            "ready_for_value_bidding": self.ready,
+            "wanting": self.wanting,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Decile:
