@@ -58,20 +58,23 @@ def poll(
 
     Before `recover`, which sends those again that failed and may be. A request that failed in part, without
     the rows being named, is in doubt as a whole, unless its failures pass and all of it may be sent again at
-    any time. The counts are of those earlier rows, `read` too.
+    any time. Where one question finds nobody, after all its retries, the others are left to the next run. The
+    counts are of those earlier rows, `read` too.
     """
     policy = policy or RetryPolicy()
     sender = Sender(ledger, run, destination, clock, policy=policy, sleep=sleep)
     counts = sender.delivered.counts
+    nobody_there = False
     for batch in ledger.due_polls(run.stream_id, clock()):
         counts.read += batch.rows
-        if not sender.stopped.is_set():
+        if not nobody_there and not sender.stopped.is_set():
             if batch.request_id is None:
                 ledger.mark_in_doubt(batch, "The platform gave no id to ask after.")
             else:
                 try:
                     settlement = retrying(policy, sleep=sleep)(destination.settle, batch.request_id)
                 except RetryLater:
+                    nobody_there = True
                     settlement = Settlement(SettlementState.PENDING)
                 except (FixConfiguration, StopAndCall) as error:
                     sender.stop(error)

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Row
 
 from clvsync.ledger.records import Entry, Run
 from clvsync.ledger.schema import (
-    BatchState,
+    UNSETTLED,
     Decision,
     EntryState,
     RunStatus,
@@ -217,7 +217,6 @@ class Journal(Store):
     def verify(self) -> list[str]:
         """What is wrong with the ledger, in sentences; nothing where all is well."""
         open_states = [EntryState.PLANNED, EntryState.SENT, EntryState.PENDING]
-        open_batches = [BatchState.PLANNED, BatchState.SENT, BatchState.PENDING]
         astray = (
             select(func.count())
             .select_from(entries.outerjoin(batches, entries.c.batch_id == batches.c.id))
@@ -234,11 +233,11 @@ class Journal(Store):
             )
             .scalar_subquery()
         )
-        short = select(func.count()).where(batches.c.state.in_(open_batches), batches.c.rows != carried)
+        short = select(func.count()).where(batches.c.state.in_(UNSETTLED), batches.c.rows != carried)
         payloads = select(func.count()).where(
             or_(
-                and_(batches.c.state.in_(open_batches), batches.c.payload.is_(None)),
-                and_(batches.c.state.not_in(open_batches), batches.c.payload.is_not(None)),
+                and_(batches.c.state.in_(UNSETTLED), batches.c.payload.is_(None)),
+                and_(batches.c.state.not_in(UNSETTLED), batches.c.payload.is_not(None)),
             )
         )
         unlike = select(func.count()).where(

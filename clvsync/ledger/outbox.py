@@ -2,7 +2,8 @@
 
 A batch goes planned → sent → accepted, or → pending → accepted, in_doubt or refused; every step moves its
 entries with it in one transaction. Only a run that is still running may write or send, so that a process
-that was taken for dead and wakes up again changes nothing.
+that was taken for dead and wakes up again changes nothing; an answer that it still gets counts only for a
+batch that is not settled.
 """
 
 from __future__ import annotations
@@ -19,17 +20,19 @@ from sqlalchemy import (
     Connection,
     and_,
     bindparam,
+    case,
     exists,
     func,
     insert,
     or_,
     select,
+    true,
     update,
 )
 from sqlalchemy.engine import RowMapping
 
 from clvsync.ledger.records import Batch, Refusal, Run, Tally
-from clvsync.ledger.schema import BatchState, EntryState, RunStatus, batches, entries, runs
+from clvsync.ledger.schema import UNSETTLED, BatchState, EntryState, RunStatus, batches, entries, runs
 from clvsync.ledger.store import Store
 from clvsync.ledger.units import instant_column, money_column
 from connectors.errors import StopAndCall
@@ -110,7 +113,8 @@ class Outbox(Store):
                 .values(
                     state=BatchState.SENT,
                     run_id=run.id,
-                    attempts=batches.c.attempts + 1,
+                    # Tries of one request that the platform never took are one.
+                    attempts=batches.c.attempts + case((batches.c.state == BatchState.PLANNED, 1), else_=0),
                     sent_at=func.coalesce(batches.c.sent_at, bindparam("now", now, batches.c.sent_at.type)),
                 )
             ).rowcount
@@ -125,13 +129,22 @@ class Outbox(Store):
     def mark_unsent(self, batch: Batch) -> None:
         """Nothing of the batch has arrived: a later run sends it."""
         with self._write() as connection:
-            _change(connection, batch, state=BatchState.PLANNED, sent_at=None, request_id=None)
-            _move(connection, batch, state=EntryState.PLANNED)
+            if _is(connection, batch, BatchState.SENT):
+                _change(
+                    connection,
+                    batch,
+                    state=BatchState.PLANNED,
+                    sent_at=None,
+                    request_id=None,
+                    attempts=batches.c.attempts - 1,
+                )
+                _move(connection, batch, state=EntryState.PLANNED)
 
     def mark_in_doubt(self, batch: Batch, words: str = "") -> None:
         """The answer was lost and it may not be sent again."""
         with self._write() as connection:
-            self._doubt(connection, batch, Doubt.ANSWER_LOST, words)
+            if _is(connection, batch, *UNSETTLED):
+                self._doubt(connection, batch, Doubt.ANSWER_LOST, words)
 
     def record(
         self, batch: Batch, receipt: Receipt, keys: Sequence[str], next_poll_at: datetime | None = None
@@ -140,6 +153,8 @@ class Outbox(Store):
         point into; `next_poll_at` is when to ask after an unsettled one."""
         refused = {keys[each.index]: Refusal(each.reason, each.words) for each in receipt.rejections}
         with self._write() as connection:
+            if not _is(connection, batch, *UNSETTLED):
+                return
             _reject(connection, batch, refused)
             if receipt.unplaced:
                 self._doubt(connection, batch, Doubt.FAILURES_NOT_NAMED, receipt.words)
@@ -155,10 +170,14 @@ class Outbox(Store):
         self, batch: Batch, refused: Mapping[str, Refusal], rest: Sequence[Table], words: str = ""
     ) -> list[Batch]:
         """The batch was refused whole: `refused` rows (by key) are rejected and each payload of `rest`
-        becomes a written batch of its own."""
+        becomes a written batch of its own. Raises OutOfTurn where another process has had an answer."""
         parts = [(payload, _serialise(payload)) for payload in rest]
         written = []
         with self._write() as connection:
+            if not _is(connection, batch, BatchState.PLANNED, BatchState.SENT):
+                raise OutOfTurn(
+                    f"Batch {batch.id}", "another process has settled it", "Nothing to do: that one goes on."
+                )
             _reject(connection, batch, refused)
             for payload, content in parts:
                 smaller = replace(
@@ -184,6 +203,8 @@ class Outbox(Store):
         """What became of a pending batch. A failed one that is retryable is planned again as it is."""
         words = ", ".join(f"{reason}: {count}" for reason, count in sorted(settlement.counts.items()))
         with self._write() as connection:
+            if not _is(connection, batch, BatchState.PENDING):
+                return
             match settlement.state:
                 case SettlementState.PENDING:
                     _change(connection, batch, next_poll_at=next_poll_at or now)
@@ -305,14 +326,17 @@ class Outbox(Store):
         }
         statement = self._upsert(entries).values({**fixed, **values})
         new, old = statement.excluded, entries.c
-        kept = {"stream_id", "key"} | ({"value", "currency"} if action is Action.REMOVE else set())
+        kept = {"stream_id", "key"} | (
+            {"value", "currency", "updated_at"} if action is Action.REMOVE else set()
+        )
         written = [name for name in (*columns, *fixed) if name not in kept]
         cleared = {"reason": None, "words": None} if refusals is None else {}
         statement = statement.on_conflict_do_update(
             index_elements=[old.stream_id, old.key],
             set_={**{name: new[name] for name in written}, **cleared},
             where=and_(
-                new.updated_at >= old.updated_at,
+                # Leaving is no version of a value: a clock that was ahead must not keep a person in.
+                true() if action is Action.REMOVE else new.updated_at >= old.updated_at,
                 and_(*(old.state != state for state in _OPEN)),
                 or_(
                     new.event_id == old.event_id,
@@ -391,6 +415,12 @@ def _move(connection: Connection, batch: Batch, **values: Any) -> None:
     connection.execute(
         update(entries).where(entries.c.batch_id == batch.id, entries.c.state.in_(_OPEN)).values(**values)
     )
+
+
+def _is(connection: Connection, batch: Batch, *states: BatchState) -> bool:
+    """Whether the batch is in one of these states now; it stays so until the transaction is over."""
+    statement = select(batches.c.state).where(batches.c.id == batch.id).with_for_update()
+    return connection.scalar(statement) in states
 
 
 def _change(connection: Connection, batch: Batch, **values: Any) -> None:

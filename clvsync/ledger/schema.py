@@ -68,6 +68,7 @@ class EntryState(StrEnum):
 
 
 UNSETTLED = (BatchState.PLANNED, BatchState.SENT, BatchState.PENDING)
+"""Of a batch that still has its payload."""
 
 streams = Table(
     "streams",

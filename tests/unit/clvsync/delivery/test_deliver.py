@@ -407,6 +407,36 @@ def test_a_failed_request_that_may_be_sent_again_is(later: Bench) -> None:
     assert set(later.states().values()) == {"rejected"}
 
 
+def test_a_request_that_was_never_taken_has_not_failed(later: Bench) -> None:
+    later.destination.faults = [THROTTLED] * later.policy.attempts * MOST_ATTEMPTS
+    later.deliver(some(3))
+    for _ in range(MOST_ATTEMPTS):
+        later.start()
+        later.recover()
+    failed = Settlement(SettlementState.FAILED, {"INTERNAL_ERROR": 3}, retryable=True)
+    later.destination.settlements = {f"request-{len(later.destination.requests)}": failed}
+    later.clock.forward(timedelta(hours=1))
+    assert later.poll().counts.rejected == 0
+    later.start()
+    assert later.recover().counts.pending == 3
+
+
+def test_where_one_question_finds_nobody_the_others_wait(
+    later: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later.deliver(some(30))
+    later.clock.forward(timedelta(hours=1))
+    asked = []
+
+    def settle(request_id: str) -> Settlement:
+        asked.append(request_id)
+        raise THROTTLED
+
+    monkeypatch.setattr(later.destination, "settle", settle)
+    assert later.poll().counts.pending == 30
+    assert len(asked) == later.policy.attempts
+
+
 def test_a_question_that_cannot_be_answered_now_is_asked_later(
     later: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

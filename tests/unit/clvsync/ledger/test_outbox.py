@@ -250,3 +250,38 @@ def test_another_process_reads_the_payload_with_the_same_key(
     batch = write(ledger, run, "a")
     with Ledger.open(url, KEY, clock) as other:
         assert other.payload(batch).equals(payload("a"))
+
+
+def test_who_comes_late_with_an_answer_changes_nothing_that_was_settled_meanwhile(
+    ledger: Ledger, run: Run
+) -> None:
+    batch = write(ledger, run, "a", "b")
+    ledger.mark_sent(batch, run)
+    other = ledger.start_run("s", run.address, "manual", NOON + timedelta(minutes=1))
+    ledger.mark_sent(batch, other)
+    ledger.record(batch, Receipt("r"), ["a", "b"])
+
+    ledger.mark_unsent(batch)
+    ledger.mark_in_doubt(batch)
+    ledger.record(batch, Receipt("late", settled=False), ["a", "b"])
+    ledger.record(batch, Receipt("late", rejections=(Rejection(0, "bad"),)), ["a", "b"])
+    with pytest.raises(OutOfTurn):
+        ledger.record_refusal(batch, {"a": Refusal("bad")}, [payload("b")])
+
+    settled = ledger.batch(batch.id)
+    assert settled is not None
+    assert (settled.state, settled.request_id) == (BatchState.ACCEPTED, "r")
+    assert states(ledger, "a", "b") == [EntryState.ACCEPTED] * 2
+    assert ledger.unsettled(run.stream_id) == []
+    assert ledger.verify() == []
+
+
+def test_a_removal_is_never_too_old(ledger: Ledger, run: Run) -> None:
+    """A clock that was ahead when the row was sent must not keep a person in an audience."""
+    accept(ledger, run, "a")
+    rows = ledger_rows(conversions({"a": "10.5"}, NOON - timedelta(days=1)))
+    batch = ledger.write_batch(run, Action.REMOVE, rows, payload("a"))
+    ledger.mark_sent(batch, run)
+    ledger.record(batch, Receipt("r"), ["a"])
+    [entry] = ledger.entry("a")
+    assert (entry.state, entry.updated_at) == (EntryState.REMOVED, NOON)
