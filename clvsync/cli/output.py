@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -38,12 +39,18 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 DEFAULT_CONFIG = Path("clvsync.yaml")
 
+_PROGRESS = logging.getLogger("clvsync.progress")
+"""Told at every level of logging: who waits wants to know."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def answering(command: Callable[P, R]) -> Callable[P, R]:
-    """Turns errors into a message and an exit code, so that no command ends in a traceback."""
+    """Turns errors into a message and an exit code.
+
+    A fault of clvsync itself is told by its kind and place alone: its text may hold what a row held.
+    """
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -61,6 +68,17 @@ def answering(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(code) from None
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as fault:
+            sys.stderr.write("".join(traceback.format_tb(fault.__traceback__)))
+            told = ConnectorError(
+                "clvsync",
+                f"it ended in a fault of its own ({type(fault).__name__})",
+                "Report it with the place above.",
+            )
+            _tell(told, as_json=bool(kwargs.get("as_json")))
+            raise typer.Exit(ExitCode.REJECTS_OR_FAILED) from None
 
     return wrapped
 
@@ -68,7 +86,11 @@ def answering(command: Callable[P, R]) -> Callable[P, R]:
 def _tell(error: Any, *, as_json: bool) -> None:
     if as_json:
         print_json({"error": {"what": error.what, "problem": error.problem, "remedy": error.remedy}})
-    err_console().print(f"[bold red]{error.what}[/]: {error.problem}. {error.remedy}", highlight=False)
+    from rich.text import Text
+
+    # As it is: brackets are no markup here, and a line that is broken can be neither searched nor clicked.
+    message = Text.assemble((error.what, "bold red"), f": {error.problem}. {error.remedy}")
+    err_console().print(message, soft_wrap=True)
 
 
 def print_json(document: Any) -> None:
@@ -116,6 +138,7 @@ def set_up_logging(level: int = logging.WARNING) -> None:
     )
     for name in ("urllib3", "google", "facebook_business", "apscheduler", "alembic"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    _PROGRESS.setLevel(logging.INFO)
 
 
 @contextmanager
@@ -153,6 +176,4 @@ class _LogLines:
         now = self._clock()
         if now - self._last.setdefault(stage, now) >= self._EVERY_SECONDS:
             self._last[stage] = now
-            logging.getLogger("clvsync").info(
-                "%s: %s of %s rows", stage, done, total if total is not None else "?"
-            )
+            _PROGRESS.info("%s: %s rows", stage, f"{done:,}" if total is None else f"{done:,} of {total:,}")
