@@ -108,7 +108,6 @@ class GoogleAccount:
         Both clients would renew it by themselves, but neither over a connection that trusts `certificate`.
         """
         from google.auth.exceptions import GoogleAuthError
-        from google.auth.transport.requests import Request
 
         from connectors.google import errors
 
@@ -116,7 +115,7 @@ class GoogleAccount:
             if self.signed.valid and not anew:
                 return
             try:
-                self.signed.refresh(functools.partial(Request(self._trusting()), timeout=self.seconds))
+                self.signed.refresh(functools.partial(self._sign_in_request(), timeout=self.seconds))
             except GoogleAuthError as error:
                 raise errors.from_data_manager(error, self.name) from None
 
@@ -200,23 +199,31 @@ class GoogleAccount:
             remedy = "Download the service account's key anew, as JSON, from the Google Cloud console."
             raise CredentialsRefused(what, "is not a service account's key", remedy) from None
 
-    def _trust(self, session: Any) -> Any:
+    def _guard(self, session: Any, url: str) -> Any:
+        """A requests session for `url` without what would lead a request or its token elsewhere."""
+        # A .netrc file's password would replace the token.
+        session.auth = _leave_as_it_is
+        session.max_redirects = 0
+        if transport.is_loopback(urlsplit(url).hostname or ""):
+            # A proxy of the environment would carry plain text off the machine.
+            session.trust_env = False
         if self.certificate is not None:
             from connectors.google.certificates import TrustingAdapter
 
             session.mount("https://", TrustingAdapter(self.certificate))
         return session
 
-    def _trusting(self) -> Any:
+    def _sign_in_request(self) -> Any:
         import requests
+        from google.auth.transport.requests import Request
 
-        return self._trust(requests.Session())
+        return Request(self._guard(requests.Session(), str(self.token_url)))
 
     def _open_session(self) -> Any:
-        from google.auth.transport.requests import AuthorizedSession, Request
+        from google.auth.transport.requests import AuthorizedSession
 
-        request = Request(self._trusting())
-        return self._trust(AuthorizedSession(self.signed, auth_request=request))  # type: ignore[no-untyped-call]
+        session = AuthorizedSession(self.signed, auth_request=self._sign_in_request())  # type: ignore[no-untyped-call]
+        return self._guard(session, str(self.data_manager_url))
 
     def _make_data_manager(self) -> Any:
         from google.ads.datamanager_v1.services.ingestion_service import IngestionServiceClient
@@ -229,7 +236,7 @@ class GoogleAccount:
             host=address.netloc + address.path, url_scheme=address.scheme, credentials=self.signed
         )
         # The transport makes its own session and takes no other.
-        self._trust(rest._session)
+        self._guard(rest._session, str(self.data_manager_url))
         return IngestionServiceClient(transport=rest)
 
     def _make_ads(self) -> Any:
@@ -247,6 +254,10 @@ class GoogleAccount:
         from google.ads.googleads.client import GoogleAdsClient
 
         return GoogleAdsClient(**options)
+
+
+def _leave_as_it_is(request: Any) -> Any:
+    return request
 
 
 def hyphenated(customer_id: str) -> str:

@@ -32,6 +32,10 @@ _PATH = re.compile(r"[A-Za-z_]+(?:\[\d+\])?(?:\.[A-Za-z_]+(?:\[\d+\])?)*")
 _CODE = re.compile(r"[A-Z][A-Z0-9_]*")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
 
+# google.rpc.Code: ABORTED is 409, UNAVAILABLE 503; a gateway gives up waiting for a whole request with 408.
+_NOT_NOW = (408, 409, 503)
+_CANCELLED = 499
+
 
 def from_data_manager(error: Exception, what: str) -> ConnectorError:
     """What to do about an exception of the Data Manager API over REST, from sign-in to answer.
@@ -63,12 +67,12 @@ def from_data_manager(error: Exception, what: str) -> ConnectorError:
         return CredentialsRefused(what, "Google does not accept the access token", "Sign in anew.", code=code)
     if status == 403:
         return _forbidden(what, code)
-    if status == 404:
-        return FixConfiguration(
-            what, "Google knows nothing at this address", "Check data_manager_url and the ids.", code=code
-        )
-    if status == 503:
+    if status in _NOT_NOW:
         return RetryLater(what, "Google cannot answer now", _RESEND, code=code, delay=_delay(error, details))
+    if status == 413:
+        return _refused((), what, "REQUEST_TOO_LARGE")
+    if 300 <= status < 500 and status != _CANCELLED:
+        return _elsewhere(what, code)
     return FateUnknown(what, f"Google answered with status {status}", _RESEND, code=code)
 
 
@@ -126,6 +130,8 @@ def _from_sign_in_or_network(error: Exception, what: str) -> ConnectorError:
         return _sign_in_refused(what, _sign_in_code(error), str(error))
     if isinstance(error, requests.exceptions.SSLError):
         return _untrusted(what) if "CERTIFICATE_VERIFY" in str(error) else _lost(what)
+    if isinstance(error, requests.exceptions.TooManyRedirects):
+        return _elsewhere(what, None)
     if isinstance(error, requests.exceptions.RequestException):
         return _unreached(what) if _never_left(error) else _lost(what)
     if isinstance(error, ConnectionError | TimeoutError):
@@ -149,11 +155,15 @@ def _sign_in_code(error: Exception) -> str | None:
 
 
 def _never_left(error: Exception) -> bool:
-    """True where no connection was made, so that no byte of the request left."""
+    """True where no connection was made, to Google or to a proxy before it, so that no byte of the request
+    left."""
     import requests
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.InvalidURL):
+    before = (
+        requests.exceptions.ConnectTimeout | requests.exceptions.InvalidURL | requests.exceptions.ProxyError
+    )
+    if isinstance(error, before):
         return True
     cause = error.args[0] if error.args else None
     return isinstance(getattr(cause, "reason", cause), NewConnectionError | ConnectTimeoutError)
@@ -165,6 +175,15 @@ def _lost(what: str) -> FateUnknown:
 
 def _unreached(what: str) -> RetryLater:
     return RetryLater(what, "Google could not be reached", "Check the network and the address.")
+
+
+def _elsewhere(what: str, code: str | None) -> FixConfiguration:
+    return FixConfiguration(
+        what,
+        "Google does not take requests at this address",
+        "Check data_manager_url, the ids and what stands between.",
+        code=code,
+    )
 
 
 def _untrusted(what: str) -> FixConfiguration:

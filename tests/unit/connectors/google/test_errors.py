@@ -10,7 +10,7 @@ import requests
 from google.api_core import exceptions
 from google.auth import exceptions as auth
 from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
+from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError, ProxyError
 
 from connectors.errors import (
     AccountBlocked,
@@ -137,7 +137,22 @@ def test_google_asks_to_wait(error: Exception, delay: timedelta | None) -> None:
     assert result.delay == delay
 
 
-@pytest.mark.parametrize("status", [500, 502, 504, 302])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (302, FixConfiguration),
+        (405, FixConfiguration),
+        (407, FixConfiguration),
+        (408, RetryLater),
+        (409, RetryLater),
+        (413, BatchRefused),
+    ],
+)
+def test_an_answer_that_says_nothing_but_what_was_not_taken(status: int, kind: type[ConnectorError]) -> None:
+    assert type(known(answer(status))) is kind
+
+
+@pytest.mark.parametrize("status", [499, 500, 502, 504])
 def test_an_answer_that_says_nothing_leaves_the_fate_open(status: int) -> None:
     assert isinstance(known(answer(status)), FateUnknown)
 
@@ -172,10 +187,18 @@ def refused_connection() -> requests.ConnectionError:
     return requests.ConnectionError(MaxRetryError(pool, "/", NewConnectionError(pool, "refused")))  # type: ignore[arg-type]
 
 
+def refused_by_the_proxy() -> requests.ConnectionError:
+    pool = HTTPSConnectionPool("example.com")
+    proxy = ProxyError("Unable to connect to proxy", OSError("Tunnel connection failed"))
+    return requests.exceptions.ProxyError(MaxRetryError(pool, "/", proxy))
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
         (refused_connection(), RetryLater),
+        (refused_by_the_proxy(), RetryLater),
+        (requests.TooManyRedirects("Exceeded 0 redirects."), FixConfiguration),
         (requests.ConnectTimeout(), RetryLater),
         (requests.ReadTimeout(), FateUnknown),
         (requests.ConnectionError(ProtocolError("Connection aborted.")), FateUnknown),
