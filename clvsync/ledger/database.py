@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from connectors.errors import FixConfiguration, StopAndCall
 
@@ -44,18 +44,22 @@ def parse_url(address: str) -> URL:
 
 
 def open_engine(url: URL) -> Engine:
-    """An engine whose schema is at HEAD. A new SQLite file is readable by its owner alone."""
-    if url.get_backend_name() == "sqlite":
-        _create_private(Path(str(url.database)))
-        engine = create_engine(url, hide_parameters=True)
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    else:
-        engine = create_engine(url, hide_parameters=True, pool_pre_ping=True)
+    """An engine whose schema is at HEAD. A new SQLite file is readable by its owner alone.
+
+    Raises FixConfiguration where the database cannot be opened.
+    """
+    sqlite = url.get_backend_name() == "sqlite"
+    engine = create_engine(url, hide_parameters=True, pool_pre_ping=not sqlite)
     try:
+        if sqlite:
+            _create_private(Path(str(url.database)))
+            event.listen(engine, "connect", _configure_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
         _migrate(engine)
-    except BaseException:
+    except BaseException as error:
         engine.dispose()
+        if isinstance(error, OSError | DBAPIError):
+            raise _unopened(url, error) from None
         raise
     return engine
 
@@ -66,8 +70,17 @@ def writing(engine: Engine) -> Engine:
     return engine.execution_options(**{_WRITES: True})
 
 
+def _unopened(url: URL, error: OSError | DBAPIError) -> FixConfiguration:
+    reason = error.strerror if isinstance(error, OSError) else error.orig
+    return FixConfiguration(
+        f"The ledger at {url.render_as_string(hide_password=True)}",
+        f"it cannot be opened ({str(reason).splitlines()[0]})",
+        "See that `state` names it, that it is there, and that it may be read and written.",
+    )
+
+
 def _create_private(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:

@@ -113,7 +113,7 @@ class Outbox(Store):
                 .values(
                     state=BatchState.SENT,
                     run_id=run.id,
-                    # Tries of one request that the platform never took are one.
+                    # Tries within one delivery, of which none arrived, count as one.
                     attempts=batches.c.attempts + case((batches.c.state == BatchState.PLANNED, 1), else_=0),
                     sent_at=func.coalesce(batches.c.sent_at, bindparam("now", now, batches.c.sent_at.type)),
                 )

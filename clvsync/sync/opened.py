@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Self
 
 from clvsync.config.sections import Config, Sync
@@ -21,7 +20,6 @@ from connectors.types import Source
 
 Clock = Callable[[], datetime]
 Sleep = Callable[[float], None]
-_SQLITE = "sqlite:///"
 
 
 def utc_now() -> datetime:
@@ -44,8 +42,6 @@ class Opened:
     @contextmanager
     def open(cls, config: Config, clock: Clock = utc_now, sleep: Sleep = time.sleep) -> Iterator[Self]:
         """The ledger is opened, and brought forward, at once; the warehouse when it is first read."""
-        if config.state.url.startswith(_SQLITE):
-            Path(config.state.url.removeprefix(_SQLITE)).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         key = config.state.key.get_secret_value().encode() if config.state.key else None
         with Ledger.open(config.state.url, key, clock) as ledger:
             business = cls(config, ledger, clock, sleep)

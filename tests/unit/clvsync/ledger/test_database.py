@@ -174,3 +174,21 @@ def test_reading_it_from_end_to_end_leaves_its_locks_in_place(tmp_path: Path, cl
         )
         assert "database is locked" in other.stderr
         assert ledger.verify() == []
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("postgresql://somebody:a-password@127.0.0.1:1/ledger", "Connection refused"),
+        ("sqlite:///{folder}/a-file/clvsync.db", "cannot be opened"),
+        ("sqlite:///{folder}", "unable to open"),
+        ("sqlite:///{folder}/a-file", "not a database"),
+    ],
+)
+def test_a_database_that_cannot_be_opened_is_told(
+    tmp_path: Path, clock: Clock, address: str, problem: str
+) -> None:
+    (tmp_path / "a-file").write_text("This is a text, and long enough to be seen to be no database. " * 10)
+    with pytest.raises(FixConfiguration, match=problem) as told:
+        Ledger.open(address.format(folder=tmp_path), KEY, clock)
+    assert "a-password" not in str(told.value)
