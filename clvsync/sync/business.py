@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from pathlib import Path
 
 from clvsync.ledger import Decision, Entry
@@ -10,6 +11,7 @@ from clvsync.sync.chain import run_sync
 from clvsync.sync.checking import check_everything
 from clvsync.sync.explaining import Story, explain_key
 from clvsync.sync.fitting import FitReport, fit
+from clvsync.sync.models import Version, accept, refuse_release, rollback, versions
 from clvsync.sync.opened import Opened
 from clvsync.sync.passes import Pass, silent
 from clvsync.sync.preview import Preview, preview
@@ -17,6 +19,7 @@ from clvsync.sync.report import RunReport
 from clvsync.sync.segmenting import Export, Segment, export, segments
 from clvsync.sync.staging import Progress
 from clvsync.sync.status import SyncStatus, status
+from clvsync.sync.validating import ValidationReport, try_on_the_past
 from connectors.types import Finding
 
 
@@ -57,6 +60,29 @@ class Business(Opened):
         with Pass.open(self, tell) as one_pass:
             return fit(one_pass)
 
+    def validate(
+        self,
+        cutoffs: Sequence[date] | None = None,
+        window: timedelta | None = None,
+        *,
+        tell: Progress = silent,
+    ) -> ValidationReport:
+        """Try the configured models, challengers and naive ones on the past."""
+        with Pass.open(self, tell) as one_pass:
+            return try_on_the_past(one_pass, cutoffs, window)
+
+    def models(self, limit: int) -> list[Version]:
+        """Fitted versions of the scoring model, the newest first."""
+        return versions(self, limit)
+
+    def accept(self, version: str, because: str) -> Version:
+        """Let a version score and be sent with, whatever its trial on the past said."""
+        return accept(self, version, because)
+
+    def rollback(self, version: str | None = None) -> Version:
+        """Let an earlier version score again: the one before, or the one named."""
+        return rollback(self, version)
+
     def status(self) -> list[SyncStatus]:
         """Each sync: its last run and what is under way."""
         return status(self)
@@ -74,7 +100,9 @@ class Business(Opened):
         return self.ledger.rejects(name, limit)
 
     def release(self, run_id: str) -> None:
-        """Let the next run of a held run's sync pass the brakes."""
+        """Let the next run of a held run's sync pass the brakes. FixConfiguration for one that the model
+        held."""
+        refuse_release(self, run_id)
         self.ledger.decide(run_id, Decision.RELEASE, self.clock())
 
     def check(self) -> Sequence[Finding]:

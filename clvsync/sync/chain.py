@@ -15,6 +15,7 @@ from clvsync.ledger import Busy, Decision, Doubt, Run, RunStatus
 from clvsync.plan import OUTCOMES, Counts
 from clvsync.sync.changes import changes
 from clvsync.sync.fitting import scored
+from clvsync.sync.models import HELD_BY_MODEL
 from clvsync.sync.passes import Pass
 from clvsync.sync.planning import Planned, plan
 from clvsync.sync.report import RunReport
@@ -95,6 +96,9 @@ def _run(
         if reopened.error is not None:
             raise reopened.error
     planned = plan(one_pass, sync, destination, run.stream_id)
+    if planned.model_held:
+        held, why = planned.plan.held(HELD_BY_MODEL), planned.model_held
+        return _finish(one_pass, run, RunStatus.HELD, held, planned, earlier=earlier, message=why)
     if planned.judgement.held and not _released(one_pass, run):
         why = f"{planned.judgement} Nothing was sent. If this is right: clvsync release {run.id}"
         held = planned.plan.held("held_by_brake")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from clvsync.config.sections import ConversionsSync, Sync
 from clvsync.ledger import Model
 from clvsync.sync.opened import Opened
 from connectors.errors import FixConfiguration
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 NAME = "clv"
 """The scoring model's name in the ledger."""
+
+HELD_BY_MODEL = "held_by_model"
+"""The reason of rows that a model's verdict holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,11 @@ def verdict_on(model: Model, clv: Clv) -> Verdict:
     return Verdict(failed, warned)
 
 
-def why_held(business: Opened) -> str:
-    """Why nothing that rests on lifetime value may be sent, and what to do; "" where it may."""
+def why_held(business: Opened, sync: Sync) -> str:
+    """Why nothing of a sync may be sent, and what to do; "" where it may: a model that failed holds what
+    rests on it, and the margins of single orders and a list of plainly everyone do not."""
     model = business.ledger.current_model(NAME)
-    if model is None:
+    if model is None or not _rests_on_clv(sync):
         return ""
     failed = verdict_on(model, business.config.clv).failed
     if not failed:
@@ -94,6 +99,12 @@ def why_held(business: Opened) -> str:
         f'If it is right: clvsync clv accept {model.version} --because "…". If not: correct the orders and '
         "clvsync clv fit, or go back with clvsync clv rollback. clvsync clv validate shows the trial."
     )
+
+
+def _rests_on_clv(sync: Sync) -> bool:
+    if isinstance(sync, ConversionsSync):
+        return sync.carries == "acquisition"
+    return sync.value_based or sync.where is not None
 
 
 def versions(business: Opened, limit: int) -> list[Version]:
@@ -125,6 +136,17 @@ def rollback(business: Opened, version: str | None = None) -> Version:
     _find(business, version)
     business.ledger.score_with(NAME, version, business.clock())
     return _version(_find(business, version), business.config.clv)
+
+
+def refuse_release(business: Opened, run_id: str) -> None:
+    """Raises FixConfiguration for a run that was held because of the model: releasing passes brakes alone."""
+    for run in business.ledger.runs(1_000):
+        if run.id == run_id and HELD_BY_MODEL in run.reasons:
+            raise FixConfiguration(
+                f"Run {run_id}",
+                "it was held because of the model behind its values, which releasing does not change",
+                "Accept the version with clvsync clv accept, or go back with clvsync clv rollback.",
+            )
 
 
 def serves(kept: Model, config: Config) -> Scorer | None:

@@ -9,6 +9,7 @@ from clvsync.config.sections import Sync
 from clvsync.plan import Judgement, Limits, Plan, difference, judge
 from clvsync.sync import staging
 from clvsync.sync.fitting import scored
+from clvsync.sync.models import why_held
 from clvsync.sync.passes import Pass
 from clvsync.sync.streams import Sent, stream_of
 from clvsync.value.effect import Spread, spread
@@ -20,7 +21,8 @@ _NO_STREAM = -1
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a run is about to do, and whether the brakes let it. `spread` is of every row that may go;
+    """What a run is about to do, and whether the brakes let it. `model_held`: why the model behind the values
+    may not be sent with, "" where it may. `spread` is of every row that may go;
     `revenue` (business's currency) and `value` (in `sent`) are sums over the rows that are to be sent."""
 
     plan: Plan
@@ -29,6 +31,7 @@ class Planned:
     revenue: Decimal
     value: Decimal
     sent: Sent
+    model_held: str = ""
 
 
 def plan(one_pass: Pass, sync: Sync, destination: Destination, stream_id: int | None) -> Planned:
@@ -72,4 +75,12 @@ def plan(one_pass: Pass, sync: Sync, destination: Destination, stream_id: int | 
         WHERE plan.action IS NOT NULL AND NOT plan.absent
         """
     ).fetchone()
-    return Planned(found, judgement, spread(wanted["value"]), Decimal(revenue), Decimal(value), stream.sent)
+    return Planned(
+        plan=found,
+        judgement=judgement,
+        spread=spread(wanted["value"]),
+        revenue=Decimal(revenue),
+        value=Decimal(value),
+        sent=stream.sent,
+        model_held=why_held(business, sync) if found.rows_to_do else "",
+    )

@@ -85,7 +85,7 @@ def preview(one_pass: Pass, sync: Sync, rows: int) -> Preview:
             to_send={"value": {sent.currency: planned.value}, "revenue": {own: planned.revenue}},
             spread=planned.spread,
             effect=found,
-            held=str(planned.judgement) if planned.judgement.held else "",
+            held=" ".join(why for why in (planned.model_held, str(planned.judgement)) if why),
             rows=_first_rows(one_pass, sync, destination, stream_id, rows) if rows else [],
         )
     finally:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from clvsync.sync import scoring
+from clvsync.sync.models import NAME, serves
 from clvsync.sync.passes import Pass
 from clvsync.sync.staging import ROWS_PER_BATCH
 from connectors.errors import FixConfiguration
@@ -40,6 +42,58 @@ class History:
     def length(self) -> timedelta:
         """Of the days that are over."""
         return self.last - self.first
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport:
+    """What a trial has shown. `failed`: why the configured models may not be sent with; `warned`: what is
+    worth knowing; `champions`: the best model of each group, None where none keeps within the bound on bias.
+    `kept_with`: the version that scores, if this is from now on what it is judged by."""
+
+    standings: Standings
+    champions: Mapping[str, str | None]
+    failed: tuple[str, ...]
+    warned: tuple[str, ...]
+    kept_with: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.standings.to_json(),
+            "champions": dict(self.champions),
+            "failed": list(self.failed),
+            "warned": list(self.warned),
+            "kept_with": self.kept_with,
+        }
+
+
+def try_on_the_past(
+    one_pass: Pass, cutoffs: Sequence[date] | None = None, window: timedelta | None = None
+) -> ValidationReport:
+    """Validate, judge, and keep the outcome with the version that scores, which is judged by it from now on.
+
+    What was asked for by hand, on other cut-offs or another window, is told and not kept: nobody should come
+    to be sent with because of a well-chosen day.
+    """
+    from clvsync.clv.champion import judge
+
+    scoring.summarise(one_pass)
+    standings = validate(one_pass, cutoffs, window)
+    business = one_pass.business
+    max_bias = float(business.config.clv.validation.max_bias)
+    verdict = judge(standings, max_bias)
+    kept = business.ledger.current_model(NAME)
+    if cutoffs or window or kept is None or serves(kept, business.config) is None:
+        kept = None
+    else:
+        others = {name: value for name, value in kept.metrics.items() if name != "unvalidated"}
+        business.ledger.save_metrics(NAME, kept.version, others | {"validation": standings.to_json()})
+    return ValidationReport(
+        standings,
+        {str(group): standings.champion(group, max_bias) for group in standings.by_group},
+        verdict.failed,
+        verdict.warned,
+        kept.version if kept else None,
+    )
 
 
 def validate(
