@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from clvsync.connections import open_destination
 from clvsync.sync.fitting import scored
+from clvsync.sync.models import findings_on
 from clvsync.sync.opened import Opened
 from clvsync.sync.passes import Pass, silent
 from clvsync.sync.planning import plan
@@ -82,6 +83,7 @@ def _customers(one_pass: Pass) -> Iterator[Finding]:
     share = f", {repeaters / customers:.0%} bought on more than one day" if customers else ""
     yield Finding(Severity.OK, "orders", f"{customers:,} customers with {orders:,} orders{share}")
     yield Finding(Severity.OK, "lifetime value", f"model {model.version} scores")
+    yield from findings_on(one_pass.business)
 
 
 def _rows(one_pass: Pass) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from clvsync.config.sections import ConversionsSync, Sync
 from clvsync.ledger import Model
 from clvsync.sync.opened import Opened
 from connectors.errors import FixConfiguration
+from connectors.types import Finding, Severity
 
 if TYPE_CHECKING:
     from clvsync.clv.champion import Verdict
@@ -99,6 +100,24 @@ def why_held(business: Opened, sync: Sync) -> str:
         f'If it is right: clvsync clv accept {model.version} --because "…". If not: correct the orders and '
         "clvsync clv fit, or go back with clvsync clv rollback. clvsync clv validate shows the trial."
     )
+
+
+def findings_on(business: Opened) -> Iterator[Finding]:
+    """What `clvsync check` has to say of the version that scores, whether it rests on a trial or not."""
+    model, clv = business.ledger.current_model(NAME), business.config.clv
+    if model is None:
+        return
+    verdict = verdict_on(model, clv)
+    accept_it = (
+        f'If it is right: clvsync clv accept {model.version} --because "…"; else clvsync clv rollback.'
+    )
+    for found in verdict.failed:
+        yield Finding(Severity.ERROR, "model", found.rstrip("."), accept_it)
+    look = "clvsync clv validate shows the trial."
+    if "validation" not in model.metrics:
+        look = "Look at clvsync preview with care; the next fit tries again."
+    for found in verdict.warned:
+        yield Finding(Severity.WARNING, "model", found.rstrip("."), look)
 
 
 def _rests_on_clv(sync: Sync) -> bool:
