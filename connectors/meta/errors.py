@@ -173,13 +173,12 @@ def _graph_error(call: Call, answer: Answer, error: object) -> ConnectorError:
     if meaning is Meaning.SETTING and _is_about_rows(call, code, subcode, error):
         meaning = Meaning.BAD_ROW
     match meaning:
+        case Meaning.TRANSIENT if call.writes and answer.status >= 500:
+            # After an unknown part of the work.
+            return FateUnknown(call.what, problem, fact.remedy, code=named)
         case Meaning.THROTTLED | Meaning.TRANSIENT:
             delay = wait_named_in(answer.headers) or fact.wait
             return RetryLater(call.what, problem, fact.remedy, code=named, delay=delay)
-        case Meaning.UNCERTAIN:
-            certain = answer.status < 500 or not call.writes
-            kind = RetryLater if certain else FateUnknown
-            return kind(call.what, problem, fact.remedy, code=named)
         case Meaning.CREDENTIALS | Meaning.PERMISSION:
             return CredentialsRefused(call.what, problem, fact.remedy, code=named)
         case Meaning.BLOCKED:

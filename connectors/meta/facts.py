@@ -160,7 +160,6 @@ class Meaning(StrEnum):
 
     THROTTLED = "throttled"
     TRANSIENT = "transient"
-    UNCERTAIN = "uncertain"
     CREDENTIALS = "credentials"
     PERMISSION = "permission"
     BLOCKED = "blocked"
@@ -185,8 +184,8 @@ _ASSIGN = "Assign the system user to the ad account and the dataset in Business 
 _REPORT = "The request is not what this API version takes; report it as a defect, with this code."
 
 ERROR_CODES: Mapping[tuple[int, int | None], ErrorCode] = {
-    # Downtime. Code 1 says only that something went wrong, after an unknown part of the work.
-    (1, None): ErrorCode(Meaning.UNCERTAIN, "Wait; if it lasts, see metastatus.com."),
+    # Downtime.
+    (1, None): ErrorCode(Meaning.TRANSIENT, "Wait; if it lasts, see metastatus.com."),
     (2, None): ErrorCode(Meaning.TRANSIENT, "Wait; if it lasts, see metastatus.com."),
     # Throttling.
     (4, None): ErrorCode(Meaning.THROTTLED, _WAIT),

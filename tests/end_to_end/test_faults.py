@@ -66,14 +66,13 @@ def names_the_account(report: RunReport) -> bool:
 
 LATER = {GOOGLE: "sent again by itself", META: "sent again by itself", AUDIENCE: "sent again by itself"}
 LOST = dict.fromkeys(SYNCS, "The next run sends them again under the same ids")
-DOWN = LOST | {META: "see metastatus.com", AUDIENCE: "see metastatus.com"}
 NEW_TOKEN = "Make a new system-user token"
 RENEW = {GOOGLE: "give a new one", META: NEW_TOKEN, AUDIENCE: NEW_TOKEN}
 
 LASTING: list[tuple[FaultKind, dict[str, Any], dict[str, str]]] = [
     (FaultKind.THROTTLE, {}, LATER),
     (FaultKind.THROTTLE, {"delay_seconds": LONG}, LATER),
-    (FaultKind.SERVER_ERROR, {}, DOWN),
+    (FaultKind.SERVER_ERROR, {}, LOST),
     (FaultKind.HTML_ERROR, {}, LOST),
     (FaultKind.TIMEOUT_AFTER_ACCEPT, {}, LOST),
     (FaultKind.TIMEOUT_BEFORE_ACCEPT, {}, LOST),

@@ -82,7 +82,7 @@ LOST: list[tuple[Behaviour, type[ConnectorError]]] = [
     (answer("<html>slow down</html>", 429), RetryLater),
     (answer('{"error": "words"}'), FateUnknown),
     (answer(f'{{"error": {{"code": 190, "message": "bad {TOKEN}"}}}}'), CredentialsRefused),
-    (answer('{"error": {"code": 2, "error_data": "not json"}}', 500), RetryLater),
+    (answer('{"error": {"code": 2, "error_data": "not json"}}', 500), FateUnknown),
     (answer(f'{{"error": {{"code": 190, "message": "{PAYLOAD}"}}}}', 400), CredentialsRefused),
     (answer("", 302, Location="http://127.0.0.1:9/elsewhere"), FixConfiguration),
     (answer("", 307, Location="http://127.0.0.1:9/elsewhere"), FixConfiguration),

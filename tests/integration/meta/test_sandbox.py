@@ -105,7 +105,7 @@ def test_one_old_event_refuses_the_batch_and_says_why(sandbox: Sandbox) -> None:
     ("kind", "expected"),
     [
         (FaultKind.THROTTLE, RetryLater),
-        (FaultKind.SERVER_ERROR, RetryLater),
+        (FaultKind.SERVER_ERROR, FateUnknown),
         (FaultKind.HTML_ERROR, FateUnknown),
         (FaultKind.TIMEOUT_AFTER_ACCEPT, FateUnknown),
         (FaultKind.TIMEOUT_BEFORE_ACCEPT, FateUnknown),

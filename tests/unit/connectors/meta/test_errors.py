@@ -48,7 +48,9 @@ def exactly(failure: ConnectorError | None, kind: type[ConnectorError]) -> None:
 TABLE = [
     (500, 1, None, FateUnknown),
     (400, 1, None, RetryLater),
-    (500, 2, None, RetryLater),
+    (500, 2, None, FateUnknown),
+    (400, 2, None, RetryLater),
+    (503, 4, None, RetryLater),
     (403, 4, None, RetryLater),
     (400, 17, None, RetryLater),
     (400, 17, 2446079, RetryLater),
@@ -153,7 +155,9 @@ def test_an_invalid_parameter_of_a_call_without_rows_is_no_batch() -> None:
 
 
 def test_transient_says_retry_where_the_code_says_nothing() -> None:
-    exactly(judge(WRITE, answer(500, error(99999, is_transient=True))), RetryLater)
+    exactly(judge(WRITE, answer(400, error(99999, is_transient=True))), RetryLater)
+    exactly(judge(READ, answer(500, error(99999, is_transient=True))), RetryLater)
+    exactly(judge(WRITE, answer(500, error(99999, is_transient=True))), FateUnknown)
     exactly(judge(WRITE, answer(400, error(190, is_transient=True))), CredentialsRefused)
 
 
