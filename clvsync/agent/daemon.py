@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import traceback
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -66,8 +67,7 @@ class Daemon:
     def schedule(self, business: Business) -> Any:
         """An APScheduler scheduler, not started, with a job for each sync, under its name.
 
-        A sync is due at once where a run of its schedule was missed, or its last run never ended: its process
-        has died.
+        A sync is due at once where a run of its schedule was missed, or the last one left something undone.
         """
         from apscheduler.events import EVENT_JOB_MAX_INSTANCES
         from apscheduler.executors.pool import ThreadPoolExecutor
@@ -93,8 +93,7 @@ class Daemon:
             last = next(iter(business.past_runs(sync.name, 1)), None)
             started = last.started_at if last else None
             due = trigger(sync.schedule, self._config.business.timezone, started, now)
-            died = last is not None and last.status == RunStatus.RUNNING
-            at_once = died or missed(due, started, now)
+            at_once = _left_undone(last) or missed(due, started, now)
             first = now if at_once else due.get_next_fire_time(None, now)
             work = [business, scheduler, sync.name]
             scheduler.add_job(self._run, due, id=sync.name, args=work, next_run_time=first)
@@ -113,9 +112,16 @@ class Daemon:
                 return
             try:
                 reports = business.run([name], kind="scheduled", stopping=self._stopping.is_set)
-            except Exception:
-                # A fault of our own in one run must not end the schedule of the others.
-                log.exception("%s: the run ended in a fault of clvsync itself", name)
+            except Exception as fault:
+                # A fault of our own in one run must not end the schedule of the others. Its kind and place
+                # alone are told: its text may hold what a row held.
+                place = "".join(traceback.format_tb(fault.__traceback__))
+                log.error(
+                    "%s: the run ended in a fault of clvsync itself (%s)\n%s",
+                    name,
+                    type(fault).__name__,
+                    place,
+                )
                 return
             for report in reports:
                 self._try_again(scheduler, report)
@@ -129,6 +135,14 @@ class Daemon:
         if again < job.next_run_time:
             log.info("%s: again at %s", report.sync, _zoned(again, self._config))
             scheduler.modify_job(report.sync, next_run_time=again)
+
+
+def _left_undone(last: RunReport | None) -> bool:
+    """Whether the last run died, failed, or was stopped before the end. What the brakes hold waits for a
+    person."""
+    if last is None or last.status == RunStatus.HELD:
+        return False
+    return last.status != RunStatus.DONE or bool(last.counts.get("held"))
 
 
 def _zoned(moment: datetime | None, config: Config) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -98,9 +99,22 @@ def test_it_goes_on_from_the_last_run(config: Config) -> None:
 
 
 @pytest.mark.parametrize("sync", [GOOGLE, AUDIENCE])
-def test_a_run_whose_process_died_is_taken_up_at_once(config: Config, sync: str) -> None:
-    died = reported(sync, NOW - timedelta(minutes=1), RunStatus.RUNNING)
-    assert due(Daemon(config, clock=Clock(NOW)), died)[sync] == NOW
+@pytest.mark.parametrize(
+    ("status", "held", "at_once"),
+    [
+        (RunStatus.RUNNING, 0, True),
+        (RunStatus.FAILED, 0, True),
+        (RunStatus.DONE, 7, True),
+        (RunStatus.DONE, 0, False),
+        (RunStatus.HELD, 7, False),
+    ],
+)
+def test_what_the_last_run_left_undone_is_taken_up_at_once(
+    config: Config, sync: str, status: RunStatus, held: int, at_once: bool
+) -> None:
+    """Its process died, it failed, or it was stopped; but what the brakes hold waits for a person."""
+    last = replace(reported(sync, NOW - timedelta(minutes=1), status), counts={"held": held})
+    assert (due(Daemon(config, clock=Clock(NOW)), last)[sync] == NOW) is at_once
 
 
 @pytest.mark.parametrize(
