@@ -55,8 +55,9 @@ SOURCE_COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """Wire name → the columns of CONVERSION it is made from."""
 
-_CLICK_ID = r"^fb\.\d+\.\d{10,16}\.\S+$"
-_BROWSER_ID = r"^fb\.\d+\.\d{10,16}\.\d+$"
+# parameters/fbp-and-fbc: the time is in milliseconds; Meta's parameter builder appends a short mark.
+_CLICK_ID = r"^fb\.\d\.\d{13}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?$"
+_BROWSER_ID = r"^fb\.\d\.\d{13}\.\d+(?:\.[A-Za-z0-9_-]+)?$"
 _NOTHING = pa.scalar(None, pa.string())
 
 

@@ -120,6 +120,14 @@ def test_click_id_of_the_browser_wins() -> None:
     own = "fb.1.1700000000000.IwAR2"
     assert browser(fbclid="IwAR1", fbc=own)["fbc"] == own
     assert str(browser(fbclid="IwAR1", fbc="rubbish")["fbc"]).endswith(".IwAR1")
+    in_seconds = "fb.1.1596403881.IwAR9"
+    assert str(browser(fbclid="IwAR1", fbc=in_seconds)["fbc"]).endswith(".IwAR1")
+    assert browser(fbc=in_seconds)["fbc"] is None
+
+
+@pytest.mark.parametrize("fbclid", ["IwAR1&utm_source=x", "{{fbclid}}", "%7B%7D", "IwAR1#top"])
+def test_what_is_no_click_id_is_left_out(fbclid: str) -> None:
+    assert browser(fbclid=fbclid)["fbc"] is None
 
 
 @pytest.mark.parametrize(
