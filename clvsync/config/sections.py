@@ -83,6 +83,9 @@ class CustomersTable(Section):
     residual_clv: str | None = Field(default=None, description="For the model `column`.")
 
 
+FeatureName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+
+
 class OrdersTable(Section):
     relation: Relation = Field(alias="from")
     key: str
@@ -108,6 +111,12 @@ class OrdersTable(Section):
     client_ip: str | None = None
     user_agent: str | None = None
     page_url: str | None = None
+    features: dict[FeatureName, str] = Field(
+        default_factory=dict,
+        description="Further columns of the first order that the model `first_order` learns from, by a "
+        "name of your own: `{category: product_category}`. Text, numbers or booleans; known when the order "
+        "is placed.",
+    )
 
 
 class SpendTable(Section):

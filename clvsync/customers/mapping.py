@@ -26,6 +26,9 @@ from connectors.types import CLICK_COLUMNS, IDENTITY_COLUMNS, Source
 
 ATTRIBUTION_COLUMNS = ("channel", "device", "campaign_id", "ad_group_id", "ad_id")
 
+FEATURE = "feature_"
+"""What the names of the configured features' columns begin with."""
+
 _YES = ("true", "t", "yes", "y", "1", "on", "granted", "opt_in", "opt-in", "optin", "subscribed")
 _NO = ("false", "f", "no", "n", "0", "off", "denied", "opt_out", "opt-out", "optout", "unsubscribed")
 _LARGEST_AMOUNT = 10**14
@@ -43,12 +46,14 @@ class Mapped:
     `orders`: order_key, tie (the key in its own type, which orders rows of the same instant), customer_key,
     ordered_at (instant), ordered_on (the day in the business's zone), amount and currency (as the order has
     them), value (the amount in the business's currency; null where the currency has no rate), click_time,
-    stage (how far a lead has come), the ATTRIBUTION_COLUMNS and the CLICK_COLUMNS. Test orders, and rows
-    without an order key, a customer, a time or an amount are not in it.
+    stage (how far a lead has come), the ATTRIBUTION_COLUMNS, the CLICK_COLUMNS and one column for each of
+    `features` (FEATURE and the configured name; DOUBLE for numbers, else TEXT). Test orders, and rows without
+    an order key, a customer, a time or an amount are not in it.
     """
 
     customers: exp.Select
     orders: exp.Select
+    features: tuple[str, ...] = ()
 
     def of_customer(self, key: str) -> Mapped:
         """The rows of one customer alone, so that no query over them reads more."""
@@ -56,6 +61,7 @@ class Mapped:
         return Mapped(
             customers=exp.select(exp.Star()).from_(self.customers.subquery("known")).where(only),
             orders=exp.select(exp.Star()).from_(self.orders.subquery("ordered")).where(only.copy()),
+            features=self.features,
         )
 
 
@@ -79,6 +85,7 @@ def mapped(source: Source, tables: Tables, business: Business) -> Mapped:
             _Columns("tables.orders", source.columns(orders), business.timezone),
             orders,
         ),
+        features=tuple(f"{FEATURE}{name}" for name in tables.orders.features),
     )
 
 
@@ -145,6 +152,10 @@ def _orders(
             *(
                 named(columns.text(name, getattr(table, name)), name)
                 for name in ("stage", *ATTRIBUTION_COLUMNS, *CLICK_COLUMNS)
+            ),
+            *(
+                named(columns.feature(f"features.{name}", configured), f"{FEATURE}{name}")
+                for name, configured in table.features.items()
             ),
         )
         .from_(relation.copy())
@@ -224,6 +235,11 @@ class _Columns:
         found, kind = self._found(key, name)
         self._refuse_nested(key, name, kind)
         return exp.func("nullif", exp.Trim(this=exp.cast(found, "TEXT")), text(""))
+
+    def feature(self, key: str, name: str) -> exp.Expression:
+        """DOUBLE for a number, else TEXT; a boolean is `true` or `false`."""
+        _, kind = self._found(key, name)
+        return self.number(key, name) if _is_number(kind) else self.text(key, name)
 
     def instant(self, key: str, name: str | None) -> exp.Expression:
         """TIMESTAMPTZ. A time without a zone, or a date, is in the business's zone."""

@@ -71,6 +71,9 @@ the first day; `mean_repeat_value` the same per repeat day (null without one). `
 the first day's positive orders. `realised_value`: margin so far of the days 0 to H since the acquisition,
 refunds taken off, discounted to the acquisition. `total_clv`, `residual_clv`: as the source has them, for the
 model `column`.
+
+After these columns comes one for each configured feature of the acquisition (mapping.FEATURE and its name), a
+float64 or a string.
 """
 
 # Within the query; not a name that a business's own table is likely to have.
@@ -79,7 +82,7 @@ _ABOUT_CUSTOMER = ("country", "total_clv", "residual_clv")
 
 
 def order_summary(mapped: Mapped, clv: Clv, as_of: datetime) -> exp.Select:
-    """The query of SUMMARY's columns.
+    """The query of SUMMARY's columns and the features'.
 
     - Nothing after `as_of` is read.
     - Negative amounts are refunds: from the acquisition's day on they lower revenue and realised value, and
@@ -92,11 +95,11 @@ def order_summary(mapped: Mapped, clv: Clv, as_of: datetime) -> exp.Select:
         exp.select(
             *(
                 named(column(name, _KNOWN if name in _ABOUT_CUSTOMER else _SUMMED), name)
-                for name in SUMMARY.names
+                for name in (*SUMMARY.names, *mapped.features)
             )
         )
         .with_(_ORDERS, as_=_orders_since_acquisition(mapped, as_of))
-        .with_(_SUMMED, as_=_summed(clv))
+        .with_(_SUMMED, as_=_summed(clv, mapped.features))
         .with_(_KNOWN, as_=_known(mapped))
         .from_(table(_SUMMED))
         .join(
@@ -129,7 +132,7 @@ def _orders_since_acquisition(mapped: Mapped, as_of: datetime) -> exp.Select:
     )
 
 
-def _summed(clv: Clv) -> exp.Select:
+def _summed(clv: Clv, features: tuple[str, ...]) -> exp.Select:
     amount, value, at = (column(name) for name in ("amount", "value", "ordered_at"))
     day, first_day = column("ordered_on"), column("first_day")
     is_purchase = exp.GT(this=amount, expression=number(0))
@@ -167,6 +170,7 @@ def _summed(clv: Clv) -> exp.Select:
         "channel": _of_acquisition("channel"),
         "device": _of_acquisition("device"),
         "campaign_id": _of_acquisition("campaign_id"),
+        **{name: _of_acquisition(name) for name in features},
     }
     return (
         exp.select(*(named(value, name) for name, value in columns.items()))

@@ -12,12 +12,13 @@ import pytest
 from pyarrow import csv
 
 from clvsync.customers.events import Carries, conversions
+from clvsync.customers.mapping import mapped
 from clvsync.customers.members import members
 from clvsync.customers.summary import order_summary
 from connectors.sources.opening import open_source
 from connectors.types import Source
 from tests import cdnow
-from tests.shop import AS_OF, CUSTOMERS, ORDERS, by, clv, duckdb_source, read, shop
+from tests.shop import AS_OF, CUSTOMERS, ORDERS, business, by, clv, duckdb_source, read, tables
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def test_every_rule_of_the_shop_holds_in_both(tmp_path: Path, postgres: Source) 
     duckdb = duckdb_source(tmp_path)
     queries: dict[str, Any] = {
         "summary": lambda mapped: order_summary(mapped, clv(), AS_OF),
+        "summary with features": lambda mapped: order_summary(mapped, clv(), AS_OF),
         "acquisition": lambda mapped: conversions(mapped, "acquisition", AS_OF),
         "increment": lambda mapped: conversions(mapped, "increment", AS_OF),
         "in clear": lambda mapped: conversions(
@@ -50,9 +52,12 @@ def test_every_rule_of_the_shop_holds_in_both(tmp_path: Path, postgres: Source) 
         "members in clear": lambda mapped: members(mapped, in_clear=True, keys=["anna", "gina"]),
     }
     for name, query in queries.items():
-        key = "customer_key" if name == "summary" else "key"
-        ours = by(read(duckdb, query(shop(duckdb))), key)
-        theirs = by(read(postgres, query(shop(postgres))), key)
+        key = "customer_key" if name.startswith("summary") else "key"
+        features = {"medium": "channel", "size": "value"} if name.endswith("features") else {}
+        ours, theirs = (
+            by(read(source, query(mapped(source, tables(orders={"features": features}), business()))), key)
+            for source in (duckdb, postgres)
+        )
         assert ours.keys() == theirs.keys(), name
         assert ours, name
         for each, row in ours.items():

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from clvsync.config.sections import Tables
 from clvsync.customers.mapping import mapped
 from clvsync.customers.summary import SUMMARY, order_summary
+from connectors.errors import FixConfiguration
 from connectors.types import Source
 from tests import cdnow
 from tests.shop import AS_OF, business, by, clv, duckdb_source, read, shop, tables
@@ -20,6 +22,42 @@ def summary(source: Source) -> dict[str, dict[str, object]]:
 
 def test_columns_are_those_of_the_schema(source: Source) -> None:
     assert read(source, order_summary(shop(source), clv(), AS_OF)).column_names == SUMMARY.names
+
+
+def test_a_feature_is_that_of_the_acquisition_alone(source: Source) -> None:
+    named = tables(orders={"features": {"medium": "channel", "size": "value", "tried": "is_test"}})
+    mapping = mapped(source, named, business())
+    found = read(source, order_summary(mapping, clv(), AS_OF))
+    assert found.column_names == [*SUMMARY.names, "feature_medium", "feature_size", "feature_tried"]
+    rows = by(found, "customer_key")
+    assert [rows["anna"][f"feature_{name}"] for name in ("medium", "size", "tried")] == ["google", 100.0, 0.0]
+    assert rows["ben"]["feature_size"] == 80.0  # order 10 is worth nothing
+    assert rows["hugo"]["feature_medium"] == "alpha"
+    assert rows["eve"]["feature_medium"] is None
+    one = by(read(source, order_summary(mapping.of_customer("anna"), clv(), AS_OF)), "customer_key")
+    assert one == {"anna": rows["anna"]}
+
+
+def test_a_boolean_feature_is_text(tmp_path: Path) -> None:
+    orders = "CREATE TABLE orders AS SELECT 1 id, 'a' customer, DATE '2024-01-01' bought, 5 paid, true cheap"
+    source = duckdb_source(tmp_path, "CREATE TABLE customers (id text)", orders)
+    named = Tables.model_validate(
+        {
+            "customers": {"from": "customers", "key": "id"},
+            "orders": {
+                "from": "orders", "key": "id", "customer": "customer", "time": "bought", "value": "paid",
+                "features": {"cheap": "cheap"},
+            },
+        }
+    )  # fmt: skip
+    found = read(source, order_summary(mapped(source, named, business()), clv(), AS_OF))
+    assert found["feature_cheap"].to_pylist() == ["true"]
+    source.close()
+
+
+def test_a_feature_that_is_not_there_is_named_by_its_key(source: Source) -> None:
+    with pytest.raises(FixConfiguration, match=r"tables\.orders\.features\.medium"):
+        mapped(source, tables(orders={"features": {"medium": "chanel"}}), business())
 
 
 def test_one_row_per_customer_with_a_purchase_who_is_neither_a_test_nor_left_out(
