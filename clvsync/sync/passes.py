@@ -27,7 +27,7 @@ class Pass:
 
     `now` is the moment up to which the source is read. `customer` is the only one who is read (None: all),
     so that nothing can be learned from such a pass, only told. `scorer` is the model once the workspace has
-    its scores (see clvsync.sync.fitting.scored).
+    its scores (see clvsync.sync.fitting.scored). `tables`: everyone's, where they are mapped already.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Pass:
         *,
         customer: str | None = None,
         now: datetime | None = None,
+        tables: Mapped | None = None,
     ) -> None:
         self.business = business
         self.workspace = workspace
@@ -45,15 +46,22 @@ class Pass:
         self.customer = customer
         self.now = now or business.clock()
         self.scorer: Scorer | None = None
+        self._tables = tables
 
     @classmethod
     @contextmanager
     def open(
-        cls, business: Opened, tell: Progress, *, customer: str | None = None, now: datetime | None = None
+        cls,
+        business: Opened,
+        tell: Progress,
+        *,
+        customer: str | None = None,
+        now: datetime | None = None,
+        tables: Mapped | None = None,
     ) -> Iterator[Pass]:
         """With a workspace that is gone at the end."""
         with open_workspace(business.config.warehouse.memory) as workspace:
-            yield cls(business, workspace, tell, customer=customer, now=now)
+            yield cls(business, workspace, tell, customer=customer, now=now, tables=tables)
 
     @cached_property
     def mapped(self) -> Mapped:
@@ -62,7 +70,8 @@ class Pass:
         Raises FixConfiguration for a column that is missing, cannot be read as what it is mapped to, or mixes
         plain and hashed identifiers (of one customer nothing is sent, and so nothing is looked for).
         """
-        found = mapped(self.business.source, self.business.config.tables, self.business.config.business)
+        config = self.business.config
+        found = self._tables or mapped(self.business.source, config.tables, config.business)
         if self.customer is not None:
             return found.of_customer(self.customer)
         with self.business.source.stream(identifier_forms(found)) as batches:

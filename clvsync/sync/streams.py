@@ -27,7 +27,8 @@ from connectors.types import Destination
 OVERLAP = timedelta(days=2)
 """How much further back than the platform takes events a run looks: what has just aged out is told."""
 
-_AS_IT_IS = Constants(scale=1.0, cap=None, customers=0)
+AS_IT_IS = Constants(scale=1.0, cap=None, customers=0)
+"""Of members, whose value is their CLV."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def _members(one_pass: Pass, sync: MetaAudienceSync, destination: Destination) -
         ),
         rules=Rules.of(destination.capabilities, Tolerance(relative=sync.tolerance)),
         query=query,
-        valuer=lambda _: lambda worth, _: values(ValuePolicy(), _AS_IT_IS, worth, sent.currency),
+        valuer=lambda _: lambda worth, _: values(ValuePolicy(), AS_IT_IS, worth, sent.currency),
         join="plan.key = clear.key",
         filter_by="key",
         sent=sent,
