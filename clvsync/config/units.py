@@ -24,10 +24,12 @@ def parse_duration(text: Any) -> Any:
     """ "365 days" → timedelta. Units: seconds, minutes, hours, days, weeks."""
     if isinstance(text, timedelta):
         return text
-    match = _DURATION.match(str(text))
-    if not match:
-        raise ValueError(f"{text!r} is not a duration; write it like '365 days', '4 hours' or '30 minutes'")
-    return float(match[1]) * _UNITS[match[2].lower()]
+    try:
+        if match := _DURATION.match(str(text)):
+            return float(match[1]) * _UNITS[match[2].lower()]
+    except OverflowError:
+        pass
+    raise ValueError(f"{text!r} is not a duration; write it like '365 days', '4 hours' or '30 minutes'")
 
 
 def parse_share(text: Any) -> Any:
@@ -62,9 +64,12 @@ def parse_limit(text: Any) -> Any:
     if match:
         return Percentile(float(match[1]) / 100)
     try:
-        return Decimal(str(text))
+        amount = Decimal(str(text))
+        if amount.is_finite() and amount > 0:
+            return amount
     except InvalidOperation:
-        raise ValueError(f"{text!r} is neither a percentile like 'p99' nor an amount") from None
+        pass
+    raise ValueError(f"{text!r} is neither a percentile like 'p99' nor an amount above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,17 @@ class Schedule:
 
 _EVERY = re.compile(r"^every\s+(?:(\d+)\s*)?(second|minute|hour|day|week)s?$", re.IGNORECASE)
 _DAILY_AT = re.compile(r"^daily(?:\s+at\s+(\d{1,2}):(\d{2}))?$", re.IGNORECASE)
-_CRON_FIELD = re.compile(r"^[\d*/,\-A-Za-z]+$")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_CRON = (
+    (range(60), ()),
+    (range(24), ()),
+    (range(1, 32), ()),
+    (range(1, 13), _MONTHS),
+    (range(8), _WEEKDAYS),
+)
+"""The five fields: their numbers, and the names that may stand for them."""
+_CRON_PART = re.compile(r"^(?:\*|(\w+)(?:-(\w+))?)(?:/([1-9]\d*))?$")
 _DAILY_HOUR = 6
 
 
@@ -92,19 +107,33 @@ def parse_schedule(text: Any) -> Any:
     words = " ".join(str(text).split())
     if words.lower() == "hourly":
         return Schedule(every=timedelta(hours=1), text=words)
-    if match := _EVERY.match(words):
-        return Schedule(every=int(match[1] or 1) * _UNITS[match[2].lower()], text=words)
+    if (match := _EVERY.match(words)) and (times := int(match[1] or 1)):
+        return Schedule(every=times * _UNITS[match[2].lower()], text=words)
     if match := _DAILY_AT.match(words):
         hour, minute = int(match[1] or _DAILY_HOUR), int(match[2] or 0)
         if hour > 23 or minute > 59:
             raise ValueError(f"{words!r} names no time of day")
         return Schedule(cron=f"{minute} {hour} * * *", text=words)
     fields = words.split(" ")
-    if len(fields) == 5 and all(_CRON_FIELD.match(field) for field in fields):
+    if len(fields) == 5 and all(map(_is_cron, fields, *zip(*_CRON, strict=True))):
         return Schedule(cron=words, text=words)
     raise ValueError(
         f"{text!r} is not a schedule; write 'every 4 hours', 'hourly', 'daily at 06:30' or a cron line"
     )
+
+
+def _is_cron(field: str, numbers: range, names: tuple[str, ...]) -> bool:
+    for part in field.lower().split(","):
+        match = _CRON_PART.match(part)
+        if match is None:
+            return False
+        ends = [str(int(end)) if end.isdecimal() else end for end in match.groups()[:2] if end]
+        order: list[str] = list(names) if ends and ends[0] in names else [str(number) for number in numbers]
+        if any(end not in order for end in ends):
+            return False
+        if len(ends) == 2 and order.index(ends[0]) > order.index(ends[1]):
+            return False
+    return True
 
 
 Duration = Annotated[
