@@ -170,12 +170,13 @@ class MetaAudience:
         names = [
             key for key in _SCHEMA if key in shaped.column_names and shaped[key].null_count < len(shaped)
         ]
-        cells: list[Sequence[Any]] = [shaped["key"].to_pylist()]
-        cells += [["" if cell is None else cell for cell in shaped[name].to_pylist()] for name in names]
+        cells: list[Sequence[Any]] = [shaped[name].to_pylist() for name in ("key", *names)]
         if self._value_based and not removes:
             names.append(_VALUE)
             cells.append(json_numbers(shaped[_VALUE]))
-        members = list(zip(*cells, strict=True))
+        # What is not known of a member is an empty cell.
+        known = [["" if cell is None else cell for cell in column] for column in cells]
+        members = list(zip(*known, strict=True))
         payload = orjson.dumps({"schema": ["EXTERN_ID", *names], "data": members}).decode()
         # One session a request: what a request is told then counts its own rows alone, and no session is
         # left open for Meta to end after 90 minutes.

@@ -169,6 +169,15 @@ def test_members_on_the_wire(server: responses.RequestsMock) -> None:
     assert "example" not in str(forms(server))
 
 
+def test_a_value_that_is_not_known_is_an_empty_cell(server: responses.RequestsMock) -> None:
+    destination = prepared(server)
+    server.post(f"{BASE}/777/users", json={"num_received": 2, "num_invalid_entries": 0})
+    rows = members(member(1, value=None), member(2, value=Decimal(0)))
+    destination.send(destination.shape(rows, NOW).table, Action.ADD)
+    [form] = forms(server)
+    assert [row[-1] for row in orjson.loads(form["payload"])["data"]] == ["", 0]
+
+
 def test_each_request_is_a_session_of_its_own(server: responses.RequestsMock) -> None:
     destination = prepared(server)
     server.post(f"{BASE}/777/users", json={"num_received": 1, "num_invalid_entries": 0})
