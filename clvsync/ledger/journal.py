@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Engine, and_, func, insert, literal, or_, select, text, update
+from sqlalchemy import Engine, and_, exists, func, insert, literal, or_, select, text, update
 from sqlalchemy.engine import Row
 
 from clvsync.ledger.records import Entry, Run
@@ -165,6 +165,13 @@ class Journal(Store):
             statement = statement.where(streams.c.sync == sync)
         with self._read() as connection:
             return {(row.sync, row.address): row.id for row in connection.execute(statement)}
+
+    def owners(self, address: str) -> list[str]:
+        """The syncs that have had rows on their way to this address."""
+        written = exists().where(entries.c.stream_id == streams.c.id, entries.c.batch_id.is_not(None))
+        statement = select(streams.c.sync).where(streams.c.address == address, written)
+        with self._read() as connection:
+            return list(connection.execute(statement.order_by(streams.c.sync)).scalars())
 
     def entries_reader(self, stream_id: int) -> BatchReader:
         """Every entry of a stream, in ENTRIES' columns, over a connection of its own."""

@@ -20,7 +20,7 @@ from clvsync.sync.passes import Pass
 from clvsync.sync.planning import Planned, plan
 from clvsync.sync.report import RunReport
 from clvsync.sync.streams import stream_of
-from connectors.errors import ConnectorError, FateUnknown
+from connectors.errors import ConnectorError, FateUnknown, FixConfiguration
 from connectors.transport import RetryPolicy, retrying
 from connectors.types import Destination
 
@@ -88,6 +88,7 @@ def _run(
     one_pass: Pass, run: Run, sync: Sync, destination: Destination, stopping: Callable[[], bool]
 ) -> RunReport:
     business, ledger = one_pass.business, one_pass.business.ledger
+    _refuse_second_owner(one_pass, run)
     retrying(RetryPolicy(), sleep=business.sleep)(destination.prepare)
     earlier: Counter[str] = Counter()
     for reopen in (poll, recover):
@@ -121,6 +122,19 @@ def _run(
     status = RunStatus.DONE if error is None else RunStatus.FAILED
     message = str(error) if error else ""
     return _finish(one_pass, run, status, counts, planned, earlier=earlier, message=message, error=error)
+
+
+def _refuse_second_owner(one_pass: Pass, run: Run) -> None:
+    """What another sync has sent to this address is remembered under its name alone: it would all go again,
+    and of who has left since nobody would be taken out."""
+    others = [sync for sync in one_pass.business.ledger.owners(run.address) if sync != run.sync]
+    if others:
+        raise FixConfiguration(
+            f"sync {run.sync}",
+            f"{run.address} is where the sync {others[0]} sends to, or did under that name",
+            f"Call it {others[0]} again, or send it elsewhere: a conversion action, event or audience of its "
+            "own.",
+        )
 
 
 def _keep_refused(one_pass: Pass, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,3 +45,22 @@ def test_a_sync_that_cannot_be_opened_does_not_keep_the_others_from_running(plai
     reports = {report.sync: report for report in plain.run()}
     assert (reports[GOOGLE].status, reports[GOOGLE].exit_code) == ("failed", 2)
     assert reports[META].status == reports[AUDIENCE].status == "done"
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_renamed_sync_does_not_send_everything_once_more(plain: Bench, place: int) -> None:
+    plain.run_until_quiet()
+    plain.clock.forward(timedelta(days=1))
+
+    def renamed(tree: dict[str, Any]) -> None:
+        plain_shop.configuration(tree)
+        tree["syncs"] = [tree["syncs"][place] | {"name": "renamed", "audience": AUDIENCE}]
+        if place != 2:
+            del tree["syncs"][0]["audience"]
+
+    plain.configure(renamed)
+    written = len(plain.writes())
+    [report] = plain.run()
+    assert (report.status, report.exit_code) == ("failed", 2)
+    assert (GOOGLE, META, AUDIENCE)[place] in report.message
+    assert len(plain.writes()) == written
