@@ -24,6 +24,8 @@ _DECIMAL, _AS_DECIMAL = r"\s*-?\d{1,29}(\.\d{1,9})?\s*", "DECIMAL(38,9)"
 _EXACT_AS_FLOAT = r"\s*[+-]?\d{0,15}(\.\d*)?([eE][+-]?\d+)?\s*|\D*"
 # Said outright: DuckDB tells it from a file's first rows, and takes a quote that comes later for a letter.
 _QUOTE = '"'
+# Said too: where a late line has more fields than the first, DuckDB leaves out all before it without a word.
+_NOTHING_SKIPPED = 0
 _YEAR_FIRST = r"\s*\d{4}-\d{2}-\d{2}.*"
 
 
@@ -89,6 +91,7 @@ class Files(Embedded):
             header=exp.true(),
             quote=quote,
             escape=quote,
+            skip=exp.Literal.number(_NOTHING_SKIPPED),
             types=exp.Struct(expressions=types),
         )
 
@@ -160,7 +163,13 @@ def _reading(function: str, files: list[str], **options: exp.Expression) -> exp.
 
 def _types(connection: Any, files: list[str]) -> dict[str, str]:
     """DuckDB's types of a CSV table's columns, corrected where they would lose something."""
-    form = {"header": True, "union_by_name": True, "quotechar": _QUOTE, "escapechar": _QUOTE}
+    form = {
+        "header": True,
+        "union_by_name": True,
+        "quotechar": _QUOTE,
+        "escapechar": _QUOTE,
+        "skiprows": _NOTHING_SKIPPED,
+    }
     sniffed = connection.read_csv(files, sample_size=-1, **form)
     types = {name: str(kind) for name, kind in zip(sniffed.columns, sniffed.types, strict=True)}
     text = connection.read_csv(files, all_varchar=True, **form)

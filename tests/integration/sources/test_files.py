@@ -78,6 +78,12 @@ def test_a_quote_late_in_a_file_is_a_quote(source: Source, tmp_path: Path, separ
     assert found.to_pylist() == [{"note": f'late{separator} "quoted"\nline'}]
 
 
+def test_lines_before_a_longer_one_are_not_skipped(source: Source, tmp_path: Path) -> None:
+    (tmp_path / "orders.csv").write_text("id,value\n1,2\n3,4,5\n", encoding="utf-8")
+    with pytest.raises(FixConfiguration):
+        read(source, "SELECT id FROM orders")
+
+
 def test_a_file_that_changes_is_looked_at_again(source: Source, tmp_path: Path) -> None:
     assert column(source, tmp_path, "1", "2").type == pa.int64()
     assert column(source, tmp_path, "1", "two").to_pylist() == ["1", "two"]
