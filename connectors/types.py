@@ -140,7 +140,7 @@ _REMEDIES: Mapping[Reason, str] = {
     Reason.CLICK_TOO_OLD: "The click is outside the conversion action's look-back window; lengthen it there.",
     Reason.BEFORE_CLICK: "Check the time zones of the order time and the click time.",
     Reason.IN_FUTURE: "Check the time zone of the event time, or correct the row.",
-    Reason.TOO_RECENT: "Nothing to do: it goes once the platform has had time to take in the site's event.",
+    Reason.TOO_RECENT: "Nothing to do: it goes once the platform has taken in the click or the site's event.",
     Reason.NO_VALUE: "Check the value policy's floor, or the order's value.",
     Reason.UNKNOWN_CURRENCY: "Give the currency a rate in business.exchange_rates, or correct its code.",
     Reason.MISSING_KEY: "Fill what the event needs: a website event at Meta page_url and user_agent.",

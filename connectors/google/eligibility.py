@@ -30,7 +30,8 @@ def conversions(
 
     `rows` is as Destination.eligibility has it (has_<column> booleans for the personal columns); `lookback`
     the conversion action's click-through look-back window. A click of unknown time is taken to be as late
-    as the event.
+    as the event. One that is known to be younger than facts.TOO_RECENT_WAIT is waited for: Google would take
+    the row and fail it later, among others of its request and without naming it.
 
     Consent: ad_user_data false → nothing goes, for without it Google may use neither the click nor the
     person. True goes as granted and null without a statement; the business has resolved what null means.
@@ -44,6 +45,7 @@ def conversions(
     instant = pa.scalar(now, INSTANT)
     oldest = pa.scalar(now - facts.UPLOAD_WINDOW, INSTANT)
     ripe = pa.scalar(now - facts.TAG_CONVERSION_WAIT, INSTANT)
+    ripe_click = pa.scalar(now - facts.TOO_RECENT_WAIT, INSTANT)
     clicks = count_true(rows[f"has_{name}"] for name in CLICK_IDS)
     needed = [name for name in _ADDRESS if name != "country" or default_region is None]
     address = pc.equal(count_true(rows[f"has_{name}"] for name in needed), len(needed))
@@ -65,6 +67,7 @@ def conversions(
             (pc.greater(pc.subtract(event, click), pa.scalar(lookback, _DURATION)), Reason.CLICK_TOO_OLD),
             (pc.less(pc.coalesce(click, event), oldest), Reason.TOO_OLD),
             (pc.and_(pc.greater(event, ripe), pa.scalar(sent_by_site)), Reason.TOO_RECENT),
+            (pc.and_(pc.greater(clicks, 0), pc.greater(click, ripe_click)), Reason.TOO_RECENT),
         ]
     )
 

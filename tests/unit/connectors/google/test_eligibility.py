@@ -49,6 +49,7 @@ def test_a_whole_row_goes() -> None:
         ({"event_time": NOW - days(1), "click_time": NOW - days(92)}, Reason.CLICK_TOO_OLD),
         ({"event_time": NOW - days(20), "click_time": NOW - days(91)}, Reason.TOO_OLD),
         ({"event_time": NOW - days(91), "click_time": None}, Reason.TOO_OLD),
+        ({"event_time": NOW, "click_time": NOW - days(0.25) + timedelta(seconds=1)}, Reason.TOO_RECENT),
     ],
 )
 def test_each_rule_has_its_reason(changes: dict[str, Any], expected: Reason) -> None:
@@ -64,6 +65,8 @@ def test_each_rule_has_its_reason(changes: dict[str, Any], expected: Reason) -> 
         {"click_time": None},
         {"event_time": NOW - days(3), "click_time": NOW - days(3)},
         {"event_time": NOW, "click_time": NOW - days(1)},
+        {"event_time": NOW, "click_time": NOW - days(0.25)},
+        {"event_time": NOW, "click_time": NOW, "gclid": None, "email": "jane@example.com"},
         {"gclid": None, "email": "jane@example.com"},
         {"gclid": None, "phone": "1"},
         {"gclid": None, "first_name": "a", "last_name": "b", "postcode": "1", "country": "DE"},
