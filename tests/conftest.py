@@ -1,4 +1,4 @@
-"""Real servers for the tests."""
+"""Real servers for the tests, and no haste for examples on a busy machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 _databases = count(1)
 

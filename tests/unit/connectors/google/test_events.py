@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from google.ads.datamanager_v1.types import Event, IngestEventsRequest
 from google.protobuf import json_format
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.errors import FixConfiguration
@@ -84,7 +84,6 @@ def test_zero_is_a_value_and_is_said() -> None:
     assert "conversion_value" in message(value=Decimal(0))
 
 
-@settings(deadline=None)
 @given(st.decimals(min_value=0, max_value=10**12, places=4))
 def test_values_arrive_as_the_nearest_double(value: Decimal) -> None:
     [event] = events.events(shaped(conversion(value=value)).table, "WEB")
