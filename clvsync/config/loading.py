@@ -49,7 +49,14 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     }
     variables.update(os.environ if environment is None else environment)
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        content = path.read_bytes()
+        root = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigurationInvalid(path, [f"{path}:{line}: it is not written in UTF-8"]) from None
+    except yaml.reader.ReaderError as error:
+        line = content.decode().count("\n", 0, error.position) + 1
+        raise ConfigurationInvalid(path, [f"{path}:{line}: {error.reason}"]) from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigurationInvalid(path, [f"{path}:{line}: {error.problem}"]) from None
@@ -73,13 +80,18 @@ class _Reader:
         self.lines: dict[_PLACE, int] = {}
         self.problems: list[str] = []
         self._constructor = yaml.SafeLoader("")
+        self._within: list[yaml.Node] = []
 
     def read(self, node: yaml.Node, place: _PLACE) -> Any:
         self.lines[place] = node.start_mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, place)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.read(item, (*place, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.CollectionNode):
+            if node in self._within:
+                return self._problem(node, "it refers to itself")
+            self._within.append(node)
+            try:
+                return self._collection(node, place)
+            finally:
+                self._within.pop()
         if isinstance(node, yaml.ScalarNode) and "${" in node.value:
             return self._fill_in(node)
         if isinstance(node, yaml.ScalarNode) and node.tag in (
@@ -87,11 +99,22 @@ class _Reader:
             "tag:yaml.org,2002:timestamp",
         ):
             return node.value  # exact: a decimal share or amount never passes through a float
-        return self._constructor.construct_object(node, deep=True)
+        try:
+            return self._constructor.construct_object(node, deep=True)
+        except (yaml.YAMLError, ValueError):
+            return self._problem(node, f"it cannot be read as {node.tag}; put it in quotes if it is text")
+
+    def _collection(self, node: yaml.CollectionNode, place: _PLACE) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, place)
+        return [self.read(item, (*place, index)) for index, item in enumerate(node.value)]
 
     def _mapping(self, node: yaml.MappingNode, place: _PLACE) -> dict[Any, Any]:
         out: dict[Any, Any] = {}
         for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._problem(key_node, "a key has to be one word")
+                continue
             key = key_node.value
             if key in out:
                 self._problem(key_node, f"the key {key!r} stands twice")

@@ -122,6 +122,25 @@ def test_broken_yaml_names_its_line(tmp_path: Path) -> None:
     assert problems(tmp_path, "business: {name: Shop\nstate: x\n")[0].startswith("/clvsync.yaml:")
 
 
+@pytest.mark.parametrize(
+    ("content", "line", "says"),
+    [
+        ("a: b\nbusiness: {name: Caf\xe9}\n".encode("latin-1"), 2, "UTF-8"),
+        (b"a: b\nbusiness: {name: \x01}\n", 2, "not allowed"),
+        (b"a: b\n? [a, b]\n: c\n", 2, "a key has to be one word"),
+        (b"a: &x\n  b: *x\n", 1, "refers to itself"),
+        (b"a: !!python/object:os.system x\n", 1, "cannot be read as"),
+        (b"a: !!int abc\n", 1, "cannot be read as"),
+    ],
+)
+def test_what_is_no_plain_yaml_names_its_line(tmp_path: Path, content: bytes, line: int, says: str) -> None:
+    path = tmp_path / "clvsync.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationInvalid) as refused:
+        load(path, {})
+    assert any(each.startswith(f"{path}:{line}:") and says in each for each in refused.value.problems)
+
+
 def test_no_secret_is_in_an_error(tmp_path: Path) -> None:
     text = GOOD.replace('"${TOKEN}"', '"${TOKEN}", refresh_token: "${TOKEN}"')
     with pytest.raises(ConfigurationInvalid) as refused:
@@ -130,7 +149,7 @@ def test_no_secret_is_in_an_error(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(FixConfiguration, match="clvsync.example.yaml"):
+    with pytest.raises(FixConfiguration, match=r"clvsync\.example\.yaml"):
         load(tmp_path / "absent.yaml")
 
 
