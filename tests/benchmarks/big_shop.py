@@ -75,6 +75,5 @@ def build(path: Path, orders: int, now: datetime, *, seed: int = 1) -> int:
     return customers
 
 
-def build_asked() -> None:
-    """Build one at the path and of the size that the arguments say; prints the number of customers."""
+if __name__ == "__main__":
     print(build(Path(sys.argv[1]), int(sys.argv[2]), datetime.now(UTC)))

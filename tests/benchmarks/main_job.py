@@ -28,9 +28,10 @@ import psutil
 import requests
 import yaml
 
+from tests.benchmarks import big_shop
+
 ORDERS = 1_000_000
-AGENT = "from tests.benchmarks.main_job import agent; agent()"
-BUILD = "from tests.benchmarks.big_shop import build_asked; build_asked()"
+AGENT = "tests.benchmarks.main_job"
 SUMMARY = """
     SELECT customer_id, min(ordered_at), max(ordered_at), count(*), count(DISTINCT ordered_at::DATE),
         sum(net_revenue), arg_min(channel, ordered_at), arg_min(net_revenue, ordered_at)
@@ -104,15 +105,14 @@ class Observer:
         self.memory[stage] = max(self.memory.get(stage, 0.0), resident)
 
 
-def agent() -> None:
-    """What `clvsync run` does, with an observer: prints what it saw as JSON. The configuration is the first
-    argument."""
+def agent(config: Path) -> None:
+    """What `clvsync run` does, with an observer: prints what it saw as JSON."""
     started = time.perf_counter()
     from clvsync.config.loading import load
     from clvsync.sync.business import Business
 
     observer = Observer(_last=started)
-    with Business.open(load(Path(sys.argv[1]))) as business:
+    with Business.open(load(config)) as business:
         observer("starting", 0, None)
         reports = business.run(tell=observer)
     print(
@@ -195,10 +195,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="clvsync-benchmark-") as name, sink() as port:
         folder = Path(name)
         shop = folder / "shop.duckdb"
-        customers = int(measured(sys.executable, "-c", BUILD, str(shop), str(orders))[0])
+        customers = int(measured(sys.executable, "-m", big_shop.__name__, str(shop), str(orders))[0])
         config = configuration(folder, shop, port)
         print(f"{orders:,} orders of {customers:,} customers, {shop.stat().st_size / 1e6:,.0f} MB")
-        printed, _, peak = measured(sys.executable, "-c", AGENT, str(config))
+        printed, _, peak = measured(sys.executable, "-m", AGENT, "agent", str(config))
         found = json.loads(printed)
         taken = requests.get(f"http://127.0.0.1:{port}/taken", timeout=10).json()
         sent = sum(each["accepted"] + each["pending"] for each in found["runs"])
@@ -244,4 +244,7 @@ def show(found: dict[str, Any], orders: int, sent: int, peers: dict[str, tuple[s
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["agent"]:
+        agent(Path(sys.argv[2]))
+    else:
+        main()
