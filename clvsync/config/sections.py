@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -169,7 +170,7 @@ class Clv(Section):
     existing: Literal["bgnbd", "column"] = Field(
         default="bgnbd", description="The model for customers with a history."
     )
-    horizon: Duration = Field(description="Counted from the acquisition.")
+    horizon: Annotated[Duration, Field(gt=timedelta(0))] = Field(description="Counted from the acquisition.")
     margin: Annotated[Share, Field(gt=0, le=1)] = Field(description="Share of net revenue that is margin.")
     discount_rate: Annotated[Share, Field(ge=0, lt=1)] = Field(description="A year.")
     refit: ScheduleText = Field(

@@ -90,6 +90,8 @@ def test_a_secret_file_can_hold_a_value(tmp_path: Path) -> None:
         ("timezone:", "timezne:", 1, "business has no key 'timezne'; did you mean 'timezone'?"),
         ("policy: scaled", "polcy: scaled", 17, "syncs.0.value has no key 'polcy'; did you mean 'policy'?"),
         ("horizon: 365 days", "horizon: a year", 7, "not a duration"),
+        ("horizon: 365 days", "horizon: 0 days", 7, "greater than"),
+        ("name: Shop,", "name: Shop, exchange_rates: {USD: 0},", 1, "greater than 0"),
         ("carries: acquisition", "carries: everything", 14, "'acquisition' or 'increment'"),
         ("    sent_by: us\n", "", 11, "the key 'sent_by' is required"),
         ("Europe/Berlin", "Europe/Berlln", 1, "is not a time zone"),
