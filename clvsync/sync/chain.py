@@ -171,10 +171,11 @@ def _finish(
     message: str = "",
     error: ConnectorError | None = None,
 ) -> RunReport:
+    now = one_pass.business.clock()
     ended = replace(
         run,
         status=status,
-        finished_at=one_pass.business.clock(),
+        finished_at=now,
         counts=counts.as_dict() | {"earlier": {k: v for k, v in (earlier or {}).items() if v}},
         value_sent=counts.value_sent,
         reasons=counts.reasons,
@@ -183,7 +184,7 @@ def _finish(
     one_pass.business.ledger.finish_run(
         run,
         status,
-        one_pass.business.clock(),
+        now,
         counts=ended.counts,
         value_sent=ended.value_sent,
         reasons=ended.reasons,

@@ -67,10 +67,6 @@ def changes(one_pass: Pass, stream: Stream, stream_id: int, stopping: Callable[[
             reader.close()
 
 
-def _with_plan(columns: pa.Schema) -> pa.Schema:
-    return columns.append(pa.field("fingerprint", pa.int64())).append(pa.field("action", pa.string()))
-
-
 def _selected(wanted: pa.Schema, given: list[str], rate: Decimal) -> str:
     columns = []
     for field in wanted:
