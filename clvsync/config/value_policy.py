@@ -15,7 +15,11 @@ from clvsync.config.units import Limit, Percentile, Share
 class Tier(Section):
     """Everyone from `at_least` up to the next tier is worth `value`."""
 
-    at_least: Limit = Field(description="A CLV, or a percentile of it such as p80. The first tier's is 0.")
+    at_least: Limit | None = Field(
+        default=None,
+        description="A CLV, or a percentile of it such as p80. Absent in the first tier alone, which everyone "
+        "else is in.",
+    )
     value: Annotated[Decimal, Field(ge=0)] = Field(description="In the business's currency.")
 
 
@@ -80,18 +84,14 @@ class ValuePolicy(Section):
 
 
 def _ascending(tiers: list[Tier]) -> None:
-    first, *others = tiers
-    if first.at_least != Decimal(0):
-        raise ValueError("the first tier has to say at_least: 0, so that everyone is in one")
-    if len({type(tier.at_least) for tier in others}) > 1:
-        raise ValueError("give the tiers after the first either all as amounts or all as percentiles")
-    limits = [_size(tier.at_least) for tier in tiers]
-    if any(later <= earlier for earlier, later in pairwise(limits)):
+    limits = [tier.at_least for tier in tiers[1:] if tier.at_least is not None]
+    if tiers[0].at_least is not None or len(limits) < len(tiers) - 1:
+        raise ValueError("every tier but the first has to say at_least, and the first, for everyone else, not")
+    if len({type(limit) for limit in limits}) > 1:
+        raise ValueError("give the tiers' at_least either all as amounts or all as percentiles")
+    sizes = [limit.share if isinstance(limit, Percentile) else limit for limit in limits]
+    if any(later <= earlier for earlier, later in pairwise(sizes)):
         raise ValueError("each tier's at_least has to be above that of the tier before")
     worths = [tier.value for tier in tiers]
     if worths != sorted(worths):
         raise ValueError("a higher tier cannot be worth less than a lower one")
-
-
-def _size(limit: Percentile | Decimal) -> Decimal:
-    return Decimal(str(limit.share)) if isinstance(limit, Percentile) else limit

@@ -86,7 +86,7 @@ def _thresholds(tiers: Sequence[Tier], known: Amounts) -> tuple[float, ...]:
     found: list[float] = []
     for tier in tiers:
         if not isinstance(tier.at_least, Percentile):
-            found.append(float(tier.at_least))
+            found.append(float(tier.at_least or 0))
         elif known.size:
             found.append(float(np.quantile(known, tier.at_least.share)))
     return tuple(found)
