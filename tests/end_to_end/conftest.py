@@ -13,12 +13,22 @@ from tests.end_to_end.bench import Bench
 from tests.fakes import Clock
 from tests.sample_shop import NOW, small_shop
 
+SHOP = "shop.duckdb"
+
 
 @pytest.fixture(scope="session")
-def built_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sample shop that ends at NOW. Copy it before it is changed."""
-    path, _ = small_shop(tmp_path_factory.mktemp("shop"))
-    return path
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a sample shop that ends at NOW and a ledger that holds its fitted model, nothing else.
+    Copy it before it is changed."""
+    folder = tmp_path_factory.mktemp("built")
+    shop, _ = small_shop(folder)
+    clock = Clock(NOW)
+    with Sandbox(clock=clock) as sandbox:
+        bench = Bench(folder, shop, sandbox, clock)
+        bench.configure()
+        with bench.business() as business:
+            business.fit()
+    return folder
 
 
 @pytest.fixture
@@ -34,9 +44,9 @@ def sandbox(clock: Clock) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def bench(tmp_path: Path, built_shop: Path, sandbox: Sandbox, clock: Clock) -> Bench:
-    """Configured as the demo is."""
-    shop = Path(shutil.copy(built_shop, tmp_path / "shop.duckdb"))
-    bench = Bench(tmp_path, shop, sandbox, clock)
+def bench(tmp_path: Path, built: Path, sandbox: Sandbox, clock: Clock) -> Bench:
+    """Configured as the demo is, with a model but nothing sent yet."""
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    bench = Bench(tmp_path, tmp_path / SHOP, sandbox, clock)
     bench.configure()
     return bench

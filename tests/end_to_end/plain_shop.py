@@ -15,7 +15,7 @@ GOOGLE, META, AUDIENCE = SYNCS = "google-new-customers", "meta-purchases", "best
 
 _CUSTOMERS = """
     SELECT format('C{:05d}', n) AS customer_id, format('someone.{:05d}@example.com', n) AS email,
-        'DE' AS country, true AS agreed, 20.0 + n % 500 AS total_clv
+        'DE' AS country, true AS agreed, 20.0 + n * 101 % 480 AS total_clv
     FROM range($first, $end) AS r(n)
 """
 _ORDERS = """

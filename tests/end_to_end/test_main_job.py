@@ -54,7 +54,7 @@ def touched_since(shop: Path, before: Path) -> set[str]:
     return {key for (key,) in found}
 
 
-def test_what_changed_is_sent_and_then_nothing(bench: Bench, built_shop: Path) -> None:
+def test_what_changed_is_sent_and_then_nothing(bench: Bench, built: Path) -> None:
     first = by_sync(bench.run())
     assert set(first) == {GOOGLE, META, AUDIENCE}
     assert min(sent(report) for report in first.values()) > 0
@@ -67,7 +67,7 @@ def test_what_changed_is_sent_and_then_nothing(bench: Bench, built_shop: Path) -
     before = {sync: bench.ledger(sync) for sync in first}
     bench.clock.forward(HOURS)
     made = advance_shop(bench.shop, seed=1, now=bench.clock.now)
-    touched = touched_since(bench.shop, built_shop)
+    touched = touched_since(bench.shop, built / bench.shop.name)
     second = by_sync(bench.run())
     assert second[GOOGLE].earlier == {"accepted": first[GOOGLE].counts["pending"]}
     for sync, report in second.items():
