@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from clvsync.clv.model import FittedModel, Floats, Json, Terms, known, numbers
 from clvsync.clv.validation import Validation, validate
+from clvsync.customers.mapping import FEATURE
 from connectors.types import MONEY, Table
 
 
@@ -45,7 +46,8 @@ KNOWN_AT_ACQUISITION = (
     "device",
     "campaign_id",
 )
-"""Columns of SUMMARY that a first day leaves as they are. The country is the customer's as it is now."""
+"""Columns of SUMMARY that a first day leaves as they are, as it does the configured features of the
+acquisition (FEATURE). The country is the customer's as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ def backtest(models: Mapping[str, FittedModel], past: Past) -> list[Trial]:
 def at_acquisition(summary: Table, terms: Terms) -> Table:
     """SUMMARY rows as they were at the end of each customer's first day: one purchase day and its margin.
 
-    What is not in KNOWN_AT_ACQUISITION is set to what it was then, or to null.
+    What that day did not know is set to what it was then, or to null.
     """
     rows = summary.num_rows
     first_day = numbers(summary, "first_day_margin")
@@ -156,5 +158,6 @@ def at_acquisition(summary: Table, terms: Terms) -> Table:
         "realised_value": pa.array(first_day, from_pandas=True),
         **{name: summary[name] for name in KNOWN_AT_ACQUISITION},
     }
+    then |= {name: summary[name] for name in summary.column_names if name.startswith(FEATURE)}
     columns = [then.get(field.name, pa.nulls(rows, field.type)) for field in summary.schema]
     return pa.table(columns, schema=summary.schema)
