@@ -16,6 +16,7 @@ from google.ads.googleads.client import _GRPC_CHANNEL_OPTIONS, GoogleAdsClient
 from google.ads.googleads.interceptors import ExceptionInterceptor, MetadataInterceptor
 from google.oauth2.credentials import Credentials
 
+from connectors.google.certificates import BearerInterceptor
 from connectors.sandbox.server import Sandbox
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -89,13 +90,15 @@ def ads_service(
     """
     client = GoogleAdsClient(credentials=credentials(token), version="v26", use_proto_plus=True)
     service = client.get_service(name)
-    channel = type(service.transport).create_channel(
-        host=sandbox.ads_endpoint,
-        credentials=client.credentials,
-        ssl_credentials=grpc.ssl_channel_credentials(sandbox.certificate.read_bytes()),
+    channel = grpc.secure_channel(
+        sandbox.ads_endpoint,
+        grpc.ssl_channel_credentials(sandbox.certificate.read_bytes()),
         options=_GRPC_CHANNEL_OPTIONS,
     )
     channel = grpc.intercept_channel(
-        channel, MetadataInterceptor(None, login), ExceptionInterceptor("v26", use_proto_plus=True)
+        channel,
+        MetadataInterceptor(None, login),
+        ExceptionInterceptor("v26", use_proto_plus=True),
+        BearerInterceptor(client.credentials),
     )
     return type(service)(transport=type(service.transport)(channel=channel))
