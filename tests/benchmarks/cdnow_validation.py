@@ -45,7 +45,7 @@ def trial(cutoff: date) -> ValidationReport:
 
 def tables() -> str:
     """Markdown: for each cut-off and group the standings, and for all customers the calibration."""
-    return "\n".join(line for title, day in CUTOFFS.items() for line in _section(title, trial(day)))
+    return "\n".join(line for title, day in CUTOFFS.items() for line in section(title, trial(day)))
 
 
 def main() -> None:
@@ -58,7 +58,8 @@ def main() -> None:
     PAGE.write_text(between.sub(lambda _: made, page), encoding="utf-8")
 
 
-def _section(title: str, report: ValidationReport) -> Iterator[str]:
+def section(title: str, report: ValidationReport) -> Iterator[str]:
+    """The lines of one cut-off. Groups of a handful are left out."""
     standings = report.standings
     yield f"\n### {title}\n"
     for group, models in standings.by_group.items():
