@@ -1,7 +1,9 @@
 """The model `first_order`: expected total CLV at the acquisition, from what is known that day.
 
 A new customer's total CLV is the margin of the first day, which is known, plus an expected remainder,
-learned from earlier customers:
+learned from earlier customers in two ways, of which the better on later cohorts is used: gradient boosting
+over all that is known with the first order (see boosted_remainder, which states the rule), and the shrunk
+cohort mean, which needs less data and wins ties:
 
     remainder = base × f(value band) × f(channel) × f(country) × f(cohort month)
 
@@ -11,15 +13,15 @@ Bühlmann, Gisler 2005, "A Course in Credibility Theory", chapter 4): a level of
 Z = m / (m + k) of its own mean and 1 - Z of everyone's, with k = σ² / τ² from the data. A level that was
 never seen counts as everyone.
 
-What it learns from is each customer's total CLV: the realised value where the horizon has passed, else the
-realised value plus the remainder that `bgnbd` expects. A young customer tells little that `bgnbd` did not put
+What the cohort mean learns from is each customer's total CLV: the realised value where the horizon has
+passed, else the realised value plus the remainder that `bgnbd` expects. A young customer tells little that `bgnbd` did not put
 in, so each counts by the share of the horizon that has been observed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +30,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clvsync.clv import boosted_remainder
+from clvsync.clv.boosted_remainder import BoostedRemainder, Trial
 from clvsync.clv.model import (
     Floats,
     Json,
@@ -77,22 +81,28 @@ class FirstOrder:
                 "Use the model `column` until there are more, or map a longer order history.",
             )
         repeat = self._repeat or RepeatPurchases().fit(summary, terms)
-        total = numbers(repeat.score(summary, terms.as_of), "total_clv")
-        remainder = total - known(numbers(summary, "first_day_margin"))
-        observed = np.clip(ages(summary, terms.as_of, terms) / max(terms.horizon_days, 1), 0.0, 1.0)
-        if not observed.any():
-            observed = np.ones_like(observed)
-        base = float(np.average(remainder, weights=observed))
-        edges = _edges(numbers(summary, "first_order_value"))
-        factors = _factors(_features(summary, edges), remainder, observed)
-        fitted = FittedFirstOrder(terms, base, edges, factors, repeat)
-        return fitted._balanced(summary, observed)
+        boosted, trial = boosted_remainder.fit(summary, terms, repeat, _cohort_mean)
+        return replace(_cohort_mean(summary, terms, repeat), boosted=boosted, trial=trial)
+
+
+def _cohort_mean(summary: Table, terms: Terms, repeat: FittedRepeatPurchases) -> FittedFirstOrder:
+    total = numbers(repeat.score(summary, terms.as_of), "total_clv")
+    remainder = total - known(numbers(summary, "first_day_margin"))
+    observed = np.clip(ages(summary, terms.as_of, terms) / max(terms.horizon_days, 1), 0.0, 1.0)
+    if not observed.any():
+        observed = np.ones_like(observed)
+    base = float(np.average(remainder, weights=observed))
+    edges = _edges(numbers(summary, "first_order_value"))
+    factors = _factors(_features(summary, edges), remainder, observed)
+    fitted = FittedFirstOrder(terms, base, edges, factors, repeat)
+    return fitted._balanced(summary, observed)
 
 
 @dataclass(frozen=True, slots=True)
 class FittedFirstOrder:
     """`base`: the mean remainder. `edges`: upper ends of the first-order value bands. `repeat` gives how an
-    expectation ages while no repeat purchase comes."""
+    expectation ages while no repeat purchase comes. `boosted`: what is used in place of base and factors,
+    None where the cohort mean won the `trial`."""
 
     terms: Terms
     base: float
@@ -100,6 +110,8 @@ class FittedFirstOrder:
     factors: Mapping[str, Factor]
     repeat: FittedRepeatPurchases
     name: str = FirstOrder.name
+    boosted: BoostedRemainder | None = None
+    trial: Trial | None = None
 
     @property
     def version(self) -> str:
@@ -107,6 +119,8 @@ class FittedFirstOrder:
 
     def remainder_at_acquisition(self, summary: Table) -> Floats:
         """Margin expected within H after the first day, as expected on that day, discounted to it."""
+        if self.boosted is not None:
+            return self.boosted.remainder(summary, self.terms.timezone)
         expected = np.full(summary.num_rows, max(self.base, 0.0))
         for name, levels in _features(summary, self.edges).items():
             if name in self.factors:
@@ -141,6 +155,8 @@ class FittedFirstOrder:
             "edges": list(self.edges),
             "factors": {name: asdict(factor) for name, factor in self.factors.items()},
             "repeat": self.repeat.to_json(),
+            "boosted": None if self.boosted is None else self.boosted.to_json(),
+            "trial": None if self.trial is None else asdict(self.trial),
         }
 
     @classmethod
@@ -151,6 +167,8 @@ class FittedFirstOrder:
             tuple(kept["edges"]),
             {name: Factor(**factor) for name, factor in kept["factors"].items()},
             FittedRepeatPurchases.from_json(kept["repeat"]),
+            boosted=BoostedRemainder.from_json(kept["boosted"]) if kept.get("boosted") else None,
+            trial=Trial(**kept["trial"]) if kept.get("trial") else None,
         )
 
     def _balanced(self, summary: Table, observed: Floats) -> FittedFirstOrder:
