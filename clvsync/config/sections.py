@@ -48,7 +48,11 @@ class Business(Section):
 
 
 class State(Section):
-    url: str = Field(default="sqlite:///state/clvsync.db", description="sqlite:///FILE or postgresql://…")
+    url: str = Field(
+        default="sqlite:///state/clvsync.db",
+        repr=False,  # it may hold a password
+        description="sqlite:///FILE or postgresql://…",
+    )
     key: SecretStr | None = Field(default=None, description="Encrypts what a re-send needs and is personal.")
 
 

@@ -61,18 +61,39 @@ class Journal(Store):
     """What was tried and what came of it."""
 
     def start_run(
-        self, sync: str, address: str, kind: str, now: datetime, *, model_version: str | None = None
+        self,
+        sync: str,
+        address: str,
+        kind: str,
+        now: datetime,
+        *,
+        model_version: str | None = None,
+        carries: str | None = None,
     ) -> Run:
         """Begin a run, under the sync's lease. Runs of the sync that never finished are ended as failed,
-        and from then on what they still try is refused."""
+        and from then on what they still try is refused.
+
+        `carries` says what the rows are, and so what their keys mean. Raises FixConfiguration where the
+        stream's rows have been something else: under other keys each would be sent a second time.
+        """
         run_id = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{secrets.token_hex(3)}"
         with self._write() as connection:
             connection.execute(
-                self._upsert(streams).values(sync=sync, address=address).on_conflict_do_nothing()
+                self._upsert(streams)
+                .values(sync=sync, address=address, carries=carries)
+                .on_conflict_do_nothing()
             )
-            stream_id: int = connection.execute(
-                select(streams.c.id).where(streams.c.sync == sync, streams.c.address == address)
-            ).scalar_one()
+            stream_id, carried = connection.execute(
+                select(streams.c.id, streams.c.carries).where(
+                    streams.c.sync == sync, streams.c.address == address
+                )
+            ).one()
+            if carries is not None and carried is not None and carried != carries:
+                raise FixConfiguration(
+                    f"sync {sync}",
+                    f"it carried {carried!r} to {address} so far and would now carry {carries!r}",
+                    "Set it back, or give the other rows a sync and an action or event of their own.",
+                )
             of_sync = select(streams.c.id).where(streams.c.sync == sync)
             connection.execute(
                 update(runs)

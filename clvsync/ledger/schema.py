@@ -76,6 +76,7 @@ streams = Table(
     Column("id", _BigKey, primary_key=True),
     Column("sync", String, nullable=False, comment="name of the sync in the configuration"),
     Column("address", String, nullable=False, comment="what exactly is written to, on which account"),
+    Column("carries", String, comment="what its rows are and so what their keys mean; NULL: not said"),
     UniqueConstraint("sync", "address", name="streams_once"),
     comment="One sync and one destination address: another address starts with an empty ledger",
 )

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from clvsync.config.sections import Sync
+from clvsync.config.sections import ConversionsSync, Sync
 from clvsync.connections import open_destination
 from clvsync.delivery import deliver, keep_refused, poll, recover
 from clvsync.ledger import Busy, Decision, Doubt, Run, RunStatus
@@ -63,7 +63,12 @@ def _leased(
         with business.ledger.lease(sync.name, business.holder):
             version, error = _scored(one_pass)
             run = business.ledger.start_run(
-                sync.name, destination.address, kind, started, model_version=version
+                sync.name,
+                destination.address,
+                kind,
+                started,
+                model_version=version,
+                carries=sync.carries if isinstance(sync, ConversionsSync) else "members",
             )
             if error is not None:
                 raise error
@@ -91,11 +96,13 @@ def _run(
     _refuse_second_owner(one_pass, run)
     retrying(RetryPolicy(), sleep=business.sleep)(destination.prepare)
     earlier: Counter[str] = Counter()
+    lost: ConnectorError | None = None
     for reopen in (poll, recover):
         reopened = reopen(ledger, run, destination, business.clock, sleep=business.sleep)
         earlier.update({name: getattr(reopened.counts, name) for name in OUTCOMES})
         if reopened.error is not None:
             raise reopened.error
+        lost = lost or _unanswered(run, reopened.counts)
     planned = plan(one_pass, sync, destination, run.stream_id)
     if planned.model_held:
         held, why = planned.plan.held(HELD_BY_MODEL), planned.model_held
@@ -118,7 +125,7 @@ def _run(
         sleep=business.sleep,
     )
     counts = planned.plan.outcome(delivered.counts)
-    error = delivered.error or _unanswered(run, delivered.counts)
+    error = delivered.error or lost or _unanswered(run, delivered.counts)
     status = RunStatus.DONE if error is None else RunStatus.FAILED
     message = str(error) if error else ""
     return _finish(one_pass, run, status, counts, planned, earlier=earlier, message=message, error=error)

@@ -64,3 +64,23 @@ def test_a_renamed_sync_does_not_send_everything_once_more(plain: Bench, place: 
     assert (report.status, report.exit_code) == ("failed", 2)
     assert (GOOGLE, META, AUDIENCE)[place] in report.message
     assert len(plain.writes()) == written
+
+
+@pytest.mark.parametrize(("name", "place"), [(GOOGLE, 0), (META, 1)])
+def test_rows_that_become_others_under_the_same_name_are_not_sent_beside_the_first(
+    plain: Bench, name: str, place: int
+) -> None:
+    plain.run_until_quiet()
+
+    def the_other(tree: dict[str, Any]) -> None:
+        plain_shop.configuration(tree)
+        sync = tree["syncs"][place]
+        sync["carries"] = "acquisition" if sync["carries"] == "increment" else "increment"
+        sync.pop("restate", None)
+
+    plain.configure(the_other)
+    written = len(plain.writes())
+    [report] = plain.run(name)
+    assert (report.status, report.exit_code) == ("failed", 2)
+    assert "it carried" in report.message
+    assert len(plain.writes()) == written

@@ -71,6 +71,9 @@ def upgrade() -> None:
         sa.Column(
             "address", sa.String(), nullable=False, comment="what exactly is written to, on which account"
         ),
+        sa.Column(
+            "carries", sa.String(), comment="what its rows are and so what their keys mean; NULL: not said"
+        ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("sync", "address", name="streams_once"),
         comment="One sync and one destination address: another address starts with an empty ledger",
