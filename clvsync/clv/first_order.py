@@ -14,8 +14,8 @@ Z = m / (m + k) of its own mean and 1 - Z of everyone's, with k = σ² / τ² fr
 never seen counts as everyone.
 
 What the cohort mean learns from is each customer's total CLV: the realised value where the horizon has
-passed, else the realised value plus the remainder that `bgnbd` expects. A young customer tells little that `bgnbd` did not put
-in, so each counts by the share of the horizon that has been observed.
+passed, else the realised value plus the remainder that `bgnbd` expects. A young customer tells little that
+`bgnbd` did not put in, so each counts by the share of the horizon that has been observed.
 """
 
 from __future__ import annotations

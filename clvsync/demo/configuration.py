@@ -73,6 +73,9 @@ tables:
     client_ip: client_ip
     user_agent: user_agent
     page_url: page_url
+    features:                   # of the first order; what a customer will be worth is learned from them too
+      category: category
+      discounted: discounted
   spend:
     from: ad_spend
     date: date

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from connectors.types import Table
 from tests.sample_shop import NOW, small_shop
 from tests.shop import business
 
+ROOT = Path(__file__).parents[4]
 CLV = Clv.model_validate(
     {"horizon": "365 days", "margin": market.MARGIN, "discount_rate": market.DISCOUNT_RATE}
 )
@@ -111,7 +112,16 @@ def test_new_customers_are_spread_calibrated_and_ranked_better_than_by_their_fir
 
 
 def test_with_more_customers_each_tenth_is_right_to_a_tenth(tmp_path: Path) -> None:
-    check(judged(tmp_path, 24_000), calibrated=0.1)
+    found = judged(tmp_path, 24_000)
+    check(found, calibrated=0.1)
+    first_day = known(numbers(found.summary, "first_day_margin"))
+    mean = first_day + replace(found.model, boosted=None).remainder_at_acquisition(found.summary)
+    page = " ".join((ROOT / "docs" / "clv.md").read_text(encoding="utf-8").split())
+    ours, cohort_mean, first_order = (gini(told, found.truth) for told in (found.predicted, mean, first_day))
+    assert (
+        f"Gini {ours:.2f} with boosting, {cohort_mean:.2f} with the cohort mean, "
+        f"{first_order:.2f} by the first order's value"
+    ) in page
 
 
 def test_boosting_beats_the_cohort_mean_and_says_so(small: Judged) -> None:
