@@ -58,11 +58,15 @@ class Bench:
     path: Path = Path()
 
     def configure(self, change: Change = lambda _: None) -> Path:
-        """Write clvsync.yaml: the demo's with short time-outs and `change`."""
+        """Write clvsync.yaml: the demo's with short time-outs and `change`.
+
+        Models are taken as they are: on so few customers their trial is a matter of luck.
+        """
 
         def changed(tree: dict[str, Any]) -> None:
             for account in tree["accounts"].values():
                 account["timeout"] = "20 seconds"
+            tree["clv"]["accept_unvalidated"] = True
             change(tree)
 
         self.path = configure(self.folder, self.sandbox, self.shop, changed)

@@ -74,7 +74,7 @@ def test_each_command_prints_one_json_document_and_nothing_personal(tmp_path: Pa
                 ("rejects", "list", "--limit", "500"),
             )
         }
-        for_people = [call(*words, config=path) for words in (("runs",), ("explain", customer))]
+        for_people = [call(*words, config=path) for words in (("runs",), ("rejects", "list"))]
     assert fitted.code == 0
     assert fitted.document["customers"] > 500
     runs = {run["sync"]: run for run in ran.document["runs"]}
@@ -179,7 +179,7 @@ def test_the_sandbox_says_where_it_stands() -> None:
 
 @pytest.mark.slow
 def test_the_demo_prints_one_json_document(tmp_path: Path) -> None:
-    said = call("demo", "--customers", "1000", "--folder", str(tmp_path), "--json")
+    said = call("demo", "--customers", "6000", "--folder", str(tmp_path), "--json")
     assert said.code == 0
     assert len(said.document["runs"]) == 6
     for run in said.document["runs"]:
