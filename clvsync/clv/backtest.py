@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from clvsync.clv.chance import bias_error, gini_gap_error
 from clvsync.clv.model import FittedModel, Floats, Json, Terms, known, numbers
 from clvsync.clv.validation import Validation, validate
 from clvsync.customers.mapping import FEATURE
@@ -77,24 +78,33 @@ class Trial:
 @dataclass(frozen=True, slots=True)
 class Quality:
     """How good predictions were: Validation's figures, `buyers` of whom anything came, and by tenth, from the
-    highest predicted to the lowest, the customers with mean predicted and actual margin."""
+    highest predicted to the lowest, the customers with mean predicted and actual margin. `bias_error`: the
+    standard error of `bias`; `gap_error`: that of this Gini less that of the model it was laid beside, None
+    without one."""
 
     customers: int
     buyers: int
     predicted: float
     actual: float
     bias: float | None
+    bias_error: float | None
     mean_absolute_error: float
     spearman: float | None
     gini: float | None
+    gap_error: float | None
     top_fifth: float | None
     tenths: tuple[tuple[int, float, float], ...]
 
     @classmethod
-    def of(cls, trials: Sequence[Trial]) -> Quality:
-        """Of one model and group, the cut-offs taken together. Raises ValueError without a customer."""
+    def of(cls, trials: Sequence[Trial], beside: Sequence[Trial] = ()) -> Quality:
+        """Of one model and group, the cut-offs taken together; `beside` are another model's at the same.
+
+        A customer who was known at several cut-offs counts at each, so that errors are, if anything, too
+        small. Raises ValueError without a customer.
+        """
         predicted = np.concatenate([trial.predicted for trial in trials] or [np.zeros(0)])
         actual = np.concatenate([trial.actual for trial in trials] or [np.zeros(0)])
+        other = np.concatenate([trial.predicted for trial in beside]) if beside else None
         found: Validation = validate(predicted, actual)
         tenths = found.tenths.select(["customers", "predicted", "actual"]).to_pylist()
         return cls(
@@ -103,9 +113,11 @@ class Quality:
             predicted=found.predicted,
             actual=found.actual,
             bias=found.total_bias,
+            bias_error=bias_error(predicted, actual),
             mean_absolute_error=found.mean_absolute_error,
             spearman=found.spearman,
             gini=found.gini,
+            gap_error=None if other is None else gini_gap_error(predicted, other, actual),
             top_fifth=found.top_fifth,
             tenths=tuple((row["customers"], row["predicted"], row["actual"]) for row in tenths),
         )

@@ -12,11 +12,15 @@ from clvsync.clv.candidates import NAIVE
 from clvsync.clv.model import Json
 
 FEWEST = 100
-"""Customers of whom anything came, below which chance decides and nothing is judged."""
+"""Customers of whom anything came, below which nothing is judged."""
 
 CLEARLY = 0.05
-"""Gini by which a naive model has to be ahead at the acquisition before that is more than a warning: there
-all naive ones rank by the size of the first order, and a shop that keeps nothing else of it can but tie."""
+"""Gini by which a naive model has to be ahead at the acquisition, and beyond chance, before that is more than
+a warning: there all naive ones rank by the size of the first order, and a shop that keeps nothing else of it
+can but tie."""
+
+_SURE = 3.0
+"""Standard errors that make chance unlikely, though customers count at several cut-offs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +90,15 @@ class Verdict:
 def judge(standings: Standings, max_bias: float) -> Verdict:
     """The configured models fail where the total that they predict is off by more than `max_bias`, or where
     a naive model ranks customers at least as well by Gini and by Spearman alike; in both of `all` and
-    `acquired`, in the latter by CLEARLY. Groups with fewer than FEWEST buyers are not judged."""
+    `acquired`, in the latter by CLEARLY. A group is not judged that has fewer than FEWEST buyers, or whose
+    total chance alone may move by the bound."""
     failed: list[str] = []
     warned: list[str] = []
     for group in (Group.ALL, Group.ACQUIRED):
         models = standings.by_group.get(group, {})
         own = models.get(standings.configured)
-        if own is None or own.buyers < FEWEST:
-            bought = own.buyers if own else 0
-            warned.append(
-                f"{_WHO[group]}: {bought:,} brought anything in the trial, and {FEWEST} are needed to judge."
-            )
+        if own is None or (unsure := _unsure(own, max_bias)):
+            warned.append(f"{_WHO[group]}: {unsure if own else _too_few(0)}")
             continue
         if own.bias is None or abs(own.bias) > max_bias:
             off = "nothing came" if own.bias is None else f"{own.bias:+.0%} of what came"
@@ -104,7 +106,11 @@ def judge(standings: Standings, max_bias: float) -> Verdict:
                 f"{_WHO[group]}: the predicted total was off by {off} (at most {max_bias:.0%} either way)."
             )
         ahead = [name for name in NAIVE if name in models and _ranks_as_well(models[name], own, 0.0)]
-        clearly = [name for name in ahead if _ranks_as_well(models[name], own, CLEARLY)]
+        clearly = [
+            name
+            for name in ahead
+            if _ranks_as_well(models[name], own, max(CLEARLY, _SURE * (models[name].gap_error or 0.0)))
+        ]
         decisive = ahead if group is Group.ALL else clearly
         if decisive:
             failed.append(f"{_WHO[group]}: {_ranked(decisive, models, own)}")
@@ -114,7 +120,7 @@ def judge(standings: Standings, max_bias: float) -> Verdict:
     for group, models in standings.by_group.items():
         best = standings.champion(group, max_bias)
         own = models.get(standings.configured)
-        if best in (None, standings.configured) or best in NAIVE or own is None or own.buyers < FEWEST:
+        if best in (None, standings.configured) or best in NAIVE or own is None or _unsure(own, max_bias):
             continue
         warned.append(f"{_WHO[group]}: {best} ranks better than {standings.configured}.")
     return Verdict(tuple(failed), tuple(warned))
@@ -125,6 +131,19 @@ _WHO = {
     Group.NEW: "Customers with one order",
     Group.ACQUIRED: "New customers on their first day",
 }
+
+
+def _unsure(own: Quality, max_bias: float) -> str:
+    """Why a group cannot be judged; "" where it can."""
+    if own.buyers < FEWEST:
+        return _too_few(own.buyers)
+    if own.bias_error is not None and _SURE * own.bias_error > max_bias:
+        return f"chance alone may move the total by {_SURE * own.bias_error:.0%}, too much to judge."
+    return ""
+
+
+def _too_few(buyers: int) -> str:
+    return f"{buyers:,} brought anything in the trial, and {FEWEST} are needed to judge."
 
 
 def _ranks_as_well(naive: Quality, own: Quality, by: float) -> bool:

@@ -130,11 +130,11 @@ def validate(
     left_out: dict[str, str] = {}
     for done, (day, past) in enumerate(_pasts(one_pass, days, history, window)):
         one_pass.tell("validating", done, len(days))
-        models, unfit = fit_all(clv, past.summary, past.terms)
+        fitted, unfit = fit_all(clv, past.summary, past.terms)
         left_out |= unfit
         if name in unfit:
             continue
-        found = backtest(models, past)
+        found = backtest(fitted, past)
         for trial in found:
             trials[trial.group][trial.model].append(trial)
         by_cutoff[day] = {trial.group: Quality.of([trial]) for trial in found if trial.model == name}
@@ -145,10 +145,12 @@ def validate(
             "Map a longer order history, or wait for one.",
         )
     # A model that could not be fitted at some cut-off would be judged on others than its rivals.
-    groups = {
-        group: {model: Quality.of(own) for model, own in models.items() if len(own) == len(models[name])}
-        for group, models in trials.items()
-    }
+    groups: dict[Group, dict[str, Quality]] = {}
+    for group, models in trials.items():
+        beside = models[name]
+        groups[group] = {
+            model: Quality.of(own, beside) for model, own in models.items() if len(own) == len(beside)
+        }
     return Standings(name, window.days, groups, by_cutoff, left_out)
 
 

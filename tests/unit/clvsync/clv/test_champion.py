@@ -20,9 +20,11 @@ GOOD = Quality(
     predicted=1_000.0,
     actual=1_000.0,
     bias=0.0,
+    bias_error=0.03,
     mean_absolute_error=1.0,
     spearman=0.4,
     gini=0.6,
+    gap_error=0.01,
     top_fifth=0.6,
     tenths=((1_000, 1.0, 1.0),),
 )
@@ -94,6 +96,20 @@ def test_too_few_are_not_judged_and_that_is_said() -> None:
     nobody = replace(standings(), by_group={Group.ALL: {OURS: GOOD}})
     assert judge(nobody, 0.25).failed == ()
     assert "0 brought anything" in judge(nobody, 0.25).warned[0]
+
+
+@pytest.mark.parametrize(("error", "fails"), [(0.02, True), (0.04, False)])
+def test_what_chance_may_explain_is_no_failure_at_the_acquisition(error: float, fails: bool) -> None:
+    naive = replace(NAIVE, gini=0.7, spearman=0.5, gap_error=error)
+    assert bool(judge(standings(group=Group.ACQUIRED, historical=naive), 0.25).failed) is fails
+
+
+def test_a_total_that_chance_may_move_by_the_bound_is_not_judged() -> None:
+    unsure = replace(GOOD, bias=0.6, bias_error=0.1)
+    verdict = judge(standings(unsure), 0.25)
+    assert verdict.failed == ()
+    assert "chance alone may move the total by 30%" in verdict.warned[0]
+    assert judge(standings(unsure), 0.31).failed
 
 
 def test_a_better_challenger_is_named() -> None:
