@@ -57,12 +57,12 @@ class Mapped:
 
     def of_customer(self, key: str) -> Mapped:
         """The rows of one customer alone, so that no query over them reads more."""
-        only = column("customer_key").eq(text(key))
-        return Mapped(
-            customers=exp.select(exp.Star()).from_(self.customers.subquery("known")).where(only),
-            orders=exp.select(exp.Star()).from_(self.orders.subquery("ordered")).where(only.copy()),
-            features=self.features,
-        )
+
+        def only(relation: exp.Select) -> exp.Select:
+            rows = exp.select(exp.Star()).from_(relation.subquery("everyone"), copy=False)
+            return rows.where(column("customer_key").eq(text(key)), copy=False)
+
+        return Mapped(only(self.customers), only(self.orders), self.features)
 
 
 def mapped(source: Source, tables: Tables, business: Business) -> Mapped:
