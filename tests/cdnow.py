@@ -64,9 +64,9 @@ END = datetime(1998, 6, 30, 23, 59, 59, tzinfo=UTC)
 def mapped(source: Source) -> Mapped:
     """CDNOW's `orders` and `customers` (customer_id) in a source, mapped. USD, days in UTC."""
     tables = Tables(
-        customers=CustomersTable(**{"from": "customers", "key": "customer_id"}),
-        orders=OrdersTable(
-            **{
+        customers=CustomersTable.model_validate({"from": "customers", "key": "customer_id"}),
+        orders=OrdersTable.model_validate(
+            {
                 "from": "orders",
                 "key": "order_id",
                 "customer": "customer_id",

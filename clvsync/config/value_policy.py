@@ -17,8 +17,8 @@ class Tier(Section):
 
     at_least: Limit | None = Field(
         default=None,
-        description="A CLV, or a percentile of it such as p80. Absent in the first tier alone, which everyone "
-        "else is in.",
+        description="A CLV, or a percentile of it such as p80. Absent in the first tier alone, which "
+        "everyone else is in.",
     )
     value: Annotated[Decimal, Field(ge=0)] = Field(description="In the business's currency.")
 
@@ -86,7 +86,9 @@ class ValuePolicy(Section):
 def _ascending(tiers: list[Tier]) -> None:
     limits = [tier.at_least for tier in tiers[1:] if tier.at_least is not None]
     if tiers[0].at_least is not None or len(limits) < len(tiers) - 1:
-        raise ValueError("every tier but the first has to say at_least, and the first, for everyone else, not")
+        raise ValueError(
+            "every tier but the first has to say at_least, and the first, for everyone else, not"
+        )
     if len({type(limit) for limit in limits}) > 1:
         raise ValueError("give the tiers' at_least either all as amounts or all as percentiles")
     sizes = [limit.share if isinstance(limit, Percentile) else limit for limit in limits]

@@ -25,7 +25,8 @@ from clvsync.clv.gamma_gamma import GammaGamma
 from clvsync.clv.model import Terms
 from clvsync.clv.repeat_purchases import FittedRepeatPurchases
 from clvsync.config.loading import STATE_KEY_VARIABLE, load
-from clvsync.config.sections import Accounts, Config, ValuePolicy
+from clvsync.config.sections import Accounts, Config
+from clvsync.config.value_policy import ValuePolicy
 from clvsync.connections import open_destination, open_source
 from clvsync.customers.mapping import mapped
 from clvsync.customers.summary import order_summary

@@ -408,7 +408,7 @@ def test_a_failed_request_that_may_be_sent_again_is(later: Bench) -> None:
 
 
 def test_a_request_that_was_never_taken_has_not_failed(later: Bench) -> None:
-    later.destination.faults = [THROTTLED] * later.policy.attempts * MOST_ATTEMPTS
+    later.destination.faults = [*[THROTTLED] * later.policy.attempts * MOST_ATTEMPTS]
     later.deliver(some(3))
     for _ in range(MOST_ATTEMPTS):
         later.start()
