@@ -88,22 +88,28 @@ class Verdict:
 
 
 def judge(standings: Standings, max_bias: float) -> Verdict:
-    """The configured models fail where the total that they predict is off by more than `max_bias`, or where
-    a naive model ranks customers at least as well by Gini and by Spearman alike; in both of `all` and
-    `acquired`, in the latter by CLEARLY. A group is not judged that has fewer than FEWEST buyers, or whose
-    total chance alone may move by the bound."""
+    """The configured models fail where the total that they predict is off by more than `max_bias` and than
+    chance explains, or where a naive model ranks customers at least as well by Gini and by Spearman alike; in
+    both of `all` and `acquired`, in the latter by CLEARLY. Groups with fewer than FEWEST buyers are not
+    judged."""
     failed: list[str] = []
     warned: list[str] = []
     for group in (Group.ALL, Group.ACQUIRED):
         models = standings.by_group.get(group, {})
         own = models.get(standings.configured)
-        if own is None or (unsure := _unsure(own, max_bias)):
-            warned.append(f"{_WHO[group]}: {unsure if own else _too_few(0)}")
+        if own is None or own.buyers < FEWEST:
+            bought = own.buyers if own else 0
+            warned.append(
+                f"{_WHO[group]}: {bought:,} brought anything in the trial, and {FEWEST} are needed to judge."
+            )
             continue
         if own.bias is None or abs(own.bias) > max_bias:
+            chance = _SURE * (own.bias_error or 0.0)
             off = "nothing came" if own.bias is None else f"{own.bias:+.0%} of what came"
-            failed.append(
-                f"{_WHO[group]}: the predicted total was off by {off} (at most {max_bias:.0%} either way)."
+            beyond = own.bias is None or abs(own.bias) > chance
+            (failed if beyond else warned).append(
+                f"{_WHO[group]}: the predicted total was off by {off} (at most {max_bias:.0%} either way; "
+                f"chance alone explains {chance:.0%})."
             )
         ahead = [name for name in NAIVE if name in models and _ranks_as_well(models[name], own, 0.0)]
         clearly = [
@@ -120,7 +126,7 @@ def judge(standings: Standings, max_bias: float) -> Verdict:
     for group, models in standings.by_group.items():
         best = standings.champion(group, max_bias)
         own = models.get(standings.configured)
-        if best in (None, standings.configured) or best in NAIVE or own is None or _unsure(own, max_bias):
+        if best in (None, standings.configured) or best in NAIVE or own is None or own.buyers < FEWEST:
             continue
         warned.append(f"{_WHO[group]}: {best} ranks better than {standings.configured}.")
     return Verdict(tuple(failed), tuple(warned))
@@ -131,19 +137,6 @@ _WHO = {
     Group.NEW: "Customers with one order",
     Group.ACQUIRED: "New customers on their first day",
 }
-
-
-def _unsure(own: Quality, max_bias: float) -> str:
-    """Why a group cannot be judged; "" where it can."""
-    if own.buyers < FEWEST:
-        return _too_few(own.buyers)
-    if own.bias_error is not None and _SURE * own.bias_error > max_bias:
-        return f"chance alone may move the total by {_SURE * own.bias_error:.0%}, too much to judge."
-    return ""
-
-
-def _too_few(buyers: int) -> str:
-    return f"{buyers:,} brought anything in the trial, and {FEWEST} are needed to judge."
 
 
 def _ranks_as_well(naive: Quality, own: Quality, by: float) -> bool:

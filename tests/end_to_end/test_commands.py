@@ -106,14 +106,14 @@ def test_the_exit_code_says_how_it_went(tmp_path: Path) -> None:
         bench = Bench(tmp_path, shop, sandbox, clock)
         path = bench.configure(plain_shop.configuration)
         for _ in range(16):
-            plain_shop.advance(shop, clock.now, new=25, every=10_000)
+            plain_shop.advance(shop, clock.now, new=25, every=10**12)
             bench.run(GOOGLE)
             clock.forward(timedelta(days=1))
         clock.now = datetime.now(UTC)
         well = call("run", GOOGLE, "--json", config=path)
         assert (well.code, well.document["runs"][0]["status"]) == (0, "done")
 
-        plain_shop.advance(shop, clock.now, new=250, every=10_000)
+        plain_shop.advance(shop, clock.now, new=250, every=10**12)
         held = call("run", GOOGLE, "--json", config=path)
         [run] = held.document["runs"]
         assert (held.code, run["status"], run["held"], run["pending"]) == (4, "held", 250, 0)
