@@ -54,7 +54,7 @@ EVENTS = {PURCHASES: "Purchase", ORDERS: "Lead"}
 def several_syncs(tree: dict[str, Any]) -> None:
     """Six syncs, so that there are many requests to be killed in; every move of a value is sent."""
     of_orders = {"from": "orders", "carries": "increment", "sent_by": "us"}
-    # Each advance of the shop puts hours of orders on the same day, which the brakes rightly take for a bad one.
+    # Each advance of the shop puts hours of orders on one day, which the brakes rightly take for a bad one.
     tree["brakes"] = {"enabled": False}
     new_customers, purchases, best = tree["syncs"]
     new_customers["restate"] = {"after": "0%"}
